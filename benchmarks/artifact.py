@@ -1,0 +1,111 @@
+"""What artifact handling does to images that need it and to images that do not.
+
+    python benchmarks/artifact.py --data HAM10000 --out results/artifact.json
+
+Clean images are training images of fold 0 in which the hair detector finds nothing and whose
+lightness lies inside the usual range; the step itself decides the latter two, so what is measured
+for them is smoothing, and that the others really do nothing. Hair is then drawn on the same
+images, which tells how much of the damage is undone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dermassist.data.ham10000 import read_ham10000
+from dermassist.data.split import Part, read_splits, select
+from dermassist.imaging import STEPS, read_image, to_field
+from dermassist.imaging.artifact import correct_brightness, hair_mask, remove_hair
+from dermassist.storage import write_text
+
+Image = NDArray[np.uint8]
+SIZE_PX = 224
+HAIRS = 12
+VISIBLE_LEVELS = 8
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--splits", type=Path, default=Path("splits/ham10000.json"))
+    parser.add_argument("--count", type=int, default=600)
+    parser.add_argument("--out", type=Path, default=Path("results/artifact.json"))
+    arguments = parser.parse_args()
+    dataset = read_ham10000(arguments.data)
+    train = read_splits(arguments.splits).image_ids(Part.TRAIN, test_fold=0)
+    step = max(1, len(train) // arguments.count)
+    fields = [
+        to_field(read_image(record.path).pixels, SIZE_PX, pixel_aspect=dataset.pixel_aspect)
+        for record in select(dataset.records, train[::step])
+        if record.path is not None
+    ]
+    clean = [f for f in fields if not hair_mask(f).any() and correct_brightness(f) is f]
+    document = {
+        "images": len(fields),
+        "clean_images": len(clean),
+        "share_with_hair_found": float(np.mean([hair_mask(f).any() for f in fields])),
+        "share_with_brightness_changed": float(
+            np.mean([correct_brightness(f) is not f for f in fields])
+        ),
+        "clean": {name: _change(clean, name) for name in STEPS},
+        "all": {name: _change(fields, name) for name in STEPS},
+        "drawn_hair": _drawn_hair(clean),
+    }
+    write_text(arguments.out, json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document, indent=1))
+
+
+def _change(images: list[Image], step: str) -> dict[str, float]:
+    differences = [np.abs(STEPS[step](image).astype(int) - image) for image in images]
+    return {
+        "mean_grey_levels_changed": float(np.mean([d.mean() for d in differences])),
+        "share_of_pixels_changed_visibly": float(
+            np.mean([(d.max(axis=2) > VISIBLE_LEVELS).mean() for d in differences])
+        ),
+    }
+
+
+def _drawn_hair(images: list[Image]) -> dict[str, Any]:
+    """Draw hairs on clean images and measure the error under them before and after removal."""
+    random = np.random.default_rng(0)
+    before, after, found = [], [], []
+    for image in images:
+        hairy, drawn = _draw_hair(image, random)
+        under = drawn > 0
+        before.append(np.abs(hairy[under].astype(int) - image[under]).mean())
+        after.append(np.abs(remove_hair(hairy)[under].astype(int) - image[under]).mean())
+        found.append((hair_mask(hairy)[under] > 0).mean())
+    return {
+        "mean_error_before": float(np.mean(before)),
+        "mean_error_after": float(np.mean(after)),
+        "share_of_hair_pixels_found": float(np.mean(found)),
+    }
+
+
+def _draw_hair(image: Image, random: np.random.Generator) -> tuple[Image, Image]:
+    """Return the image with curved dark lines, and a mask of them."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    for _ in range(HAIRS):
+        start, bend, end = random.uniform((0, 0), (width, height), (3, 2))
+        t = np.linspace(0.0, 1.0, 40)[:, None]
+        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
+        points = np.rint(curve).astype(np.int32)[:, None]
+        cv2.polylines(
+            mask, [points], isClosed=False, color=255, thickness=int(random.integers(1, 3))
+        )
+    hairy = image.copy()
+    hairy[mask > 0] = (hairy[mask > 0] * 0.25 + np.array([12, 10, 8])).astype(np.uint8)
+    return hairy, mask
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""How long answers take, as ratios of times taken in one run on one machine.
+
+    python benchmarks/speed.py [--out results/speed.json]
+
+The base is the bare ONNX forward pass: the same network without maps, on a view that is already
+there. JPEG bytes are enlargements of the bundled synthetic image to 600 x 450 or, with --images,
+re-encoded enlargements of those files. PyTorch is the same network, rebuilt from the graph.
+Limits that are absolute hold on a two-core laptop-like machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+
+from dermassist.assessment import assess
+from dermassist.batch import predict_files
+from dermassist.explain.gradient import gradient_grad_cam
+from dermassist.imaging import read_image, to_field, to_view
+from dermassist.inference.classifier import Classifier
+from dermassist.inference.export import LogitNetwork, ServingNetwork, to_onnx
+from dermassist.model.graph import network_from_graph
+from dermassist.sample import sample_path
+from dermassist.storage import write_text
+
+ROUNDS = 30
+WARM_UP = 5
+BATCH_IMAGES = 96
+COLD_STARTS = 5
+PEAK_PROGRAM = (
+    "import resource, subprocess, sys; "
+    "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measured bar: at most (or at least) the limit."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+def main() -> None:
+    """Measure, print a table, optionally write it; exit with 1 if a bar is missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--images", type=Path, help="folder of JPEG files to enlarge")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    classifier = Classifier.load(arguments.model)
+    encoded = _jpegs(arguments.images)
+    lines = [*_forward_lines(classifier, encoded), *_batch_lines(classifier, encoded)]
+    lines += _process_lines()
+    for line in lines:
+        sign = ">=" if line.at_least else "<="
+        verdict = "met" if line.met else "MISSED"
+        print(f"{line.name:66} {line.value:8.3f} {sign} {line.limit:g} {line.unit:3} {verdict}")
+    if arguments.out is not None:
+        rows = [{**vars(line), "met": line.met} for line in lines]
+        machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads()}
+        write_text(arguments.out, json.dumps({"machine": machine, "lines": rows}, indent=1) + "\n")
+    sys.exit(0 if all(line.met for line in lines) else 1)
+
+
+def _jpegs(folder: Path | None) -> list[bytes]:
+    """Return 600 x 450 JPEG files in memory."""
+    paths = sorted(folder.glob("*.jpg"))[:BATCH_IMAGES] if folder else [sample_path()]
+    encoded = []
+    for path in paths:
+        with Image.open(path) as image, io.BytesIO() as file:
+            image.convert("RGB").resize((600, 450), Image.Resampling.BICUBIC).save(
+                file, "JPEG", quality=95
+            )
+            encoded.append(file.getvalue())
+    return [encoded[i % len(encoded)] for i in range(BATCH_IMAGES)]
+
+
+def _forward_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Line]:
+    preprocessing = classifier.manifest.preprocessing
+    network = network_from_graph(classifier.bundle.graph)
+    bare_graph = to_onnx(
+        LogitNetwork(ServingNetwork(network, preprocessing)).eval(),
+        size_px=preprocessing.size_px,
+        outputs=("logits",),
+    )
+    bare = onnxruntime.InferenceSession(bare_graph, providers=["CPUExecutionProvider"])
+    view = classifier.view(encoded[0]).pixels
+    predicted = classifier.predict(encoded[0]).diagnosis
+
+    def eager() -> None:
+        image = read_image(encoded[0])
+        seen = to_view(to_field(image.pixels, preprocessing.size_px), preprocessing)
+        gradient_grad_cam(network, seen.pixels, predicted, preprocessing=preprocessing)
+
+    times = _interleaved(
+        {
+            "bare": lambda: bare.run(None, {"image": view[None]}),
+            "maps": lambda: classifier.run(view[None]),
+            "jpeg": lambda: classifier.answer(encoded[0]),
+            "assess": lambda: assess(encoded[0], classifier=classifier),
+            "eager": eager,
+        }
+    )
+    base = times["bare"]
+    print(", ".join(f"{name} {1e3 * value:.2f} ms" for name, value in times.items()))
+    return [
+        Line("prediction with all seven maps / bare forward pass", times["maps"] / base, 1.10, "x"),
+        Line("JPEG bytes to prediction and maps / bare pass", times["jpeg"] / base, 2.0, "x"),
+        Line(
+            "eager PyTorch with autograd Grad-CAM / ours, JPEG to maps",
+            times["eager"] / times["jpeg"],
+            4.0,
+            "x",
+            at_least=True,
+        ),
+    ]
+
+
+def _batch_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Line]:
+    """Compare whole files to probabilities: ours in batches, PyTorch one after the other."""
+    preprocessing = classifier.manifest.preprocessing
+    network = network_from_graph(classifier.bundle.graph)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{i:04d}.jpg" for i in range(len(encoded))]
+        for path, content in zip(paths, encoded, strict=True):
+            path.write_bytes(content)
+
+        def eager() -> None:
+            for path in paths:
+                with Image.open(path) as image:
+                    field = to_field(np.asarray(image.convert("RGB")), preprocessing.size_px)
+                seen = torch.from_numpy(to_view(field, preprocessing).pixels.copy())
+                with torch.no_grad():
+                    network((seen.permute(2, 0, 1)[None].float() / 255.0 - mean) / std).softmax(1)
+
+        times = _interleaved(
+            {"ours": lambda: list(predict_files(paths, classifier)), "eager": eager}, rounds=5
+        )
+    ours, theirs = (len(encoded) / times[name] for name in ("ours", "eager"))
+    print(f"batch: {ours:.1f} images/s, PyTorch {theirs:.1f} images/s")
+    ratio = times["eager"] / times["ours"]
+    return [Line("batch predict / eager PyTorch, images a second", ratio, 3.0, "x", at_least=True)]
+
+
+def _interleaved(
+    tasks: dict[str, Callable[[], object]], *, rounds: int = ROUNDS
+) -> dict[str, float]:
+    """Return median seconds of each task, taken in turn so that all see the same machine."""
+    for task in tasks.values():
+        for _ in range(min(WARM_UP, rounds)):
+            task()
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            started = time.perf_counter()
+            task()
+            times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _process_lines() -> list[Line]:
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(sys.executable).with_name("dermassist"))
+        analyze = [program, "analyze", "--sample", "--out", folder]
+        seconds = [_timed(analyze) for _ in range(COLD_STARTS)]
+        # From a small process: a child's peak begins with the memory of the one that started it.
+        starter = [sys.executable, "-c", PEAK_PROGRAM, *analyze]
+        peak = float(subprocess.run(starter, capture_output=True, check=True).stdout) / 1024
+    code = "import time; t = time.perf_counter(); import dermassist; print(time.perf_counter() - t)"
+    imports = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(COLD_STARTS)
+    ]
+    return [
+        Line("dermassist analyze as a cold process", statistics.median(seconds), 1.5, "s"),
+        Line("its peak memory", peak, 300.0, "MB"),
+        Line("import dermassist", statistics.median(imports), 0.15, "s"),
+    ]
+
+
+def _timed(command: Sequence[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Fill the generated blocks of the documents from saved results; no number is typed by hand.
+
+    python docs/generate.py            rewrite the blocks
+    python docs/generate.py --check    exit with 1 if a block is not up to date
+
+A block stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dermassist.evaluation.document import from_document
+from dermassist.evaluation.localisation import LocalisationSummary
+from dermassist.evaluation.report import EvaluationReport
+from dermassist.evaluation.table import Table, format_estimate, render_markdown
+from dermassist.evaluation.tabulation import class_table, confusion_table, overall_table
+from dermassist.model.bundle import read_bundle
+from dermassist.model.manifest import NOT_MEASURED, Manifest
+from dermassist.storage import write_text
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/preprocessing.md")
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Rewrite or check every document."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = [name for name in DOCUMENTS if not _is_current(ROOT / name, write=not check)]
+    if check and stale:
+        sys.exit(f"not up to date: {', '.join(stale)}; run  make docs")
+
+
+def rendered(text: str) -> str:
+    """Return a document with every block filled."""
+    return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m['name']]()}\n{m[3]}", text)
+
+
+def _is_current(path: Path, *, write: bool) -> bool:
+    before = path.read_text(encoding="utf-8")
+    after = rendered(before)
+    if write and after != before:
+        write_text(path, after)
+    return after == before
+
+
+def _metrics() -> tuple[dict[str, Any], EvaluationReport]:
+    metrics = read_bundle().manifest.metrics
+    if metrics is None:
+        sys.exit("the bundled model has not been evaluated; run  dermassist evaluate --store")
+    return metrics, EvaluationReport.from_dict(metrics["report"])
+
+
+def performance() -> str:
+    """The few numbers that a reader asks for first."""
+    document, report = _metrics()
+    overall = report.summary.overall
+    names = {
+        "accuracy": "Accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "macro_f1": "Macro F1",
+        "macro_auc": "Macro AUC",
+        "melanoma_sensitivity_at_90": "Melanoma sensitivity at 90 % specificity",
+        "calibration_error": "Expected calibration error",
+    }
+    rows = tuple((label, format_estimate(getattr(overall, name))) for name, label in names.items())
+    table = Table("Measured on the test fold", ("Measure", "Value [95 % interval]"), rows)
+    return f"{render_markdown(table)}\n\nProtocol: {document['protocol']}."
+
+
+def full_performance() -> str:
+    """Every table of the evaluation, and the heatmaps'."""
+    document, report = _metrics()
+    tables = (overall_table(report), class_table(report), confusion_table(report))
+    blocks = [f"Protocol: {document['protocol']}."] + [render_markdown(table) for table in tables]
+    if document["heatmaps"] is not None:
+        blocks.append(_heatmaps(from_document(LocalisationSummary, document["heatmaps"])))
+    return "\n\n".join(blocks)
+
+
+def heatmaps() -> str:
+    """How often the heatmap's peak lies on the lesion, beside the honest baseline."""
+    document, _ = _metrics()
+    return _heatmaps(from_document(LocalisationSummary, document["heatmaps"]))
+
+
+def _heatmaps(summary: LocalisationSummary) -> str:
+    a = summary.averages
+    rows = (
+        ("Peak inside the lesion mask", format_estimate(a.peak), format_estimate(a.gaussian_peak)),
+        (
+            "Share of the evidence inside the mask",
+            format_estimate(a.energy),
+            format_estimate(a.gaussian_energy),
+        ),
+    )
+    title = f"Heatmaps of the predicted diagnosis, {summary.images} images"
+    return render_markdown(Table(title, ("Measure", "Grad-CAM", "Centred Gaussian"), rows))
+
+
+def model() -> str:
+    """What the bundled model is."""
+    bundle = read_bundle()
+    manifest = bundle.manifest
+    lines = [
+        f"- Name and version: {manifest.name} {manifest.version}",
+        f"- Hash of the manifest: `{bundle.sha256}`",
+        (
+            f"- Network: {manifest.architecture['name']}; "
+            f"{manifest.architecture['parameters']:,} parameters"
+        ),
+        f"- Input: {manifest.architecture['input']}",
+        f"- Licence of the weights: {manifest.licence}",
+        f"- {manifest.attribution}",
+        f"- Temperature, fitted on validation lesions: {manifest.temperature:.3f}",
+        f"- Referral threshold on the malignant sum: {_referral(manifest)}",
+        f"- Conformal prediction sets: {manifest.conformal or NOT_MEASURED}",
+    ]
+    return "\n".join(lines)
+
+
+def _referral(manifest: Manifest) -> str:
+    rule = manifest.referral
+    if rule is None:
+        return NOT_MEASURED
+    wanted = f"{rule.target_sensitivity:.0%} sensitivity"
+    return f"{rule.threshold:.3f}, chosen on validation lesions for {wanted} there"
+
+
+def geometry_choices() -> str:
+    """Quality of the answers for each way into the square."""
+    document = _result("geometry")
+    columns = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+    rows = tuple(
+        (f"fit {row['fit']:g}, {row['fill']}", *(f"{row[column]:.3f}" for column in columns))
+        for row in document["choices"]
+    )
+    header = ("Window", "Accuracy", "Balanced accuracy", "Macro F1", "Log loss")
+    return render_markdown(Table(f"On {document['part']}", header, rows))
+
+
+def geometry_stability() -> str:
+    """How far answers move when the same image comes changed."""
+    document = _result("geometry")
+    rows = tuple(
+        (
+            row["change"],
+            f"{row['fit']:g}",
+            f"{row['mean_probability_moved']:.3f}",
+            f"{row['p95_probability_moved']:.3f}",
+            f"{row['same_diagnosis']:.1%}",
+        )
+        for row in document["stability"]
+    )
+    header = ("Change", "Fit", "Probability moved, mean", "95th percentile", "Same diagnosis")
+    title = f"{document['stability_images']} images, before and after a change"
+    return render_markdown(Table(title, header, rows))
+
+
+def artifacts() -> str:
+    """What the artifact steps change."""
+    document = _result("artifact")
+    rows = tuple(
+        (
+            f"{step}, {kind} images",
+            f"{document[kind][step]['mean_grey_levels_changed']:.2f}",
+            f"{document[kind][step]['share_of_pixels_changed_visibly']:.2%}",
+        )
+        for step in document["clean"]
+        for kind in ("clean", "all")
+    )
+    header = ("Step", "Grey levels changed, mean", "Pixels changed by more than 8 levels")
+    title = f"{document['images']} training images, {document['clean_images']} of them clean"
+    hair = document["drawn_hair"]
+    sentence = (
+        f"Hairs drawn on the clean images: {hair['share_of_hair_pixels_found']:.0%} of their "
+        f"pixels are found; the error under them falls from {hair['mean_error_before']:.0f} to "
+        f"{hair['mean_error_after']:.0f} grey levels."
+    )
+    return f"{render_markdown(Table(title, header, rows))}\n\n{sentence}"
+
+
+def speed() -> str:
+    """Measured speed beside its bars."""
+    document = _result("speed")
+    rows = tuple(
+        (
+            line["name"],
+            f"{line['value']:.2f} {line['unit']}",
+            f"{'at least' if line['at_least'] else 'at most'} {line['limit']:g} {line['unit']}",
+            "met" if line["met"] else "missed",
+        )
+        for line in document["lines"]
+    )
+    title = f"One run on {document['machine']['cores']} CPU cores, no GPU"
+    return render_markdown(Table(title, ("Measure", "Measured", "Bar", ""), rows))
+
+
+def _result(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ROOT / "results" / f"{name}.json").read_text())
+    return document
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "performance": performance,
+    "full-performance": full_performance,
+    "heatmaps": heatmaps,
+    "model": model,
+    "geometry-choices": geometry_choices,
+    "geometry-stability": geometry_stability,
+    "artifacts": artifacts,
+    "speed": speed,
+}
+
+if __name__ == "__main__":
+    main()

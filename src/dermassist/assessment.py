@@ -1,0 +1,67 @@
+"""The one use case that every front end calls: an image in, an assessment out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dermassist.imaging import ImageSource, RasterImage, read_image
+from dermassist.inference.classifier import Classifier
+from dermassist.quality import judge_quality
+from dermassist.results import Assessment, ImageInfo
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def assess(
+    image: ImageSource | RasterImage,
+    *,
+    classifier: Classifier | None = None,
+    name: str | None = None,
+    pixel_aspect: float = 1.0,
+    clock: Callable[[], datetime] = _now,
+) -> Assessment:
+    """Assess one dermatoscopic image.
+
+    Args:
+        image: path, encoded bytes, RGB array or Pillow image.
+        classifier: a loaded model; by default the one that ships is loaded, so pass one when
+            assessing more than one image.
+        name: what the result calls the image; the file's name by default.
+        pixel_aspect: width of a pixel divided by its height; 4/3 for a 4:3 image that was
+            squeezed to a square.
+        clock: gives the time of the assessment.
+
+    Returns:
+        Probabilities, evidence, image quality, and which model answered.
+
+    Raises:
+        ImageError: the image cannot be read or is refused.
+        BundleError: the model is missing or was changed.
+    """
+    model = classifier if classifier is not None else Classifier.load()
+    size_px = model.manifest.preprocessing.size_px
+    raster = (
+        image
+        if isinstance(image, RasterImage)
+        else read_image(image, name=name, reduce_to_px=size_px)
+    )
+    answer = model.answer(raster, pixel_aspect=pixel_aspect)
+    return Assessment(
+        image=ImageInfo(
+            name=raster.name,
+            width=raster.width,
+            height=raster.height,
+            sha256=raster.sha256,
+            notes=raster.notes,
+        ),
+        prediction=answer.prediction,
+        explanation=answer.explanation,
+        quality=judge_quality(
+            answer.view.pixels, raster, model.manifest.quality_reference, size_px=size_px
+        ),
+        model=model.info,
+        created=clock().isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,263 @@
+"""Training configuration: frozen sections read from TOML; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from dermassist.errors import ConfigError
+from dermassist.imaging import Preprocessing
+
+Scheduler = Literal["plateau", "one_cycle"]
+Precision = Literal["mixed", "float32"]
+Framing = Literal["window", "random_resized_crop"]
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """The network.
+
+    Attributes:
+        dropout: before the linear layer, 0 to below 1.
+        frozen_layers: leading feature layers that do not learn, 0 to 19.
+    """
+
+    dropout: float = 0.2
+    frozen_layers: int = 0
+
+    def __post_init__(self) -> None:
+        _check("dropout", self.dropout, low=0.0, below=1.0)
+        _check("frozen_layers", self.frozen_layers, low=0, high=19)
+
+
+@dataclass(frozen=True)
+class AugmentationSection:
+    """What happens to a training image.
+
+    Attributes:
+        framing: ``window`` cuts a square about the centre; ``random_resized_crop`` takes a
+            random part of the area (Szegedy et al., CVPR 2015) and stretches it.
+        rotation_degrees: largest turn to either side; 180 is any angle.
+        flips: mirror horizontally and vertically, each with probability 1/2.
+        scale: smallest and largest side of the window, in short sides of the image; for
+            ``random_resized_crop`` smallest and largest share of the area.
+        zoom: largest relative enlargement or reduction on top of the crop.
+        shift: largest displacement of the window's centre, in sides of the window.
+        stretch: largest relative change of the window's aspect ratio.
+        brightness: largest relative change.
+        contrast: largest relative change.
+        saturation: largest relative change.
+        hue_degrees: largest turn of the hue.
+        gamma: largest relative change of the exponent.
+        erasing: probability of blanking a random rectangle (Zhong et al., AAAI 2020).
+    """
+
+    framing: Framing = "window"
+    rotation_degrees: float = 180.0
+    flips: bool = True
+    scale: tuple[float, float] = (0.75, 1.35)
+    zoom: float = 0.0
+    shift: float = 0.06
+    stretch: float = 0.0
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+    hue_degrees: float = 8.0
+    gamma: float = 0.15
+    erasing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_choice("framing", self.framing, get_args(Framing))
+        _check("rotation_degrees", self.rotation_degrees, low=0.0, high=180.0)
+        _check("scale[0]", self.scale[0], low=0.05, high=self.scale[1])
+        _check("scale[1]", self.scale[1], low=self.scale[0], high=4.0)
+        for name in ("zoom", "shift", "stretch", "brightness", "contrast", "saturation", "gamma"):
+            _check(name, getattr(self, name), low=0.0, below=1.0)
+        _check("hue_degrees", self.hue_degrees, low=0.0, high=180.0)
+        _check("erasing", self.erasing, low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class OptimisationSection:
+    """How the network learns (AdamW: Loshchilov & Hutter, ICLR 2019).
+
+    Attributes:
+        epochs: passes over the training images that the schedule is made for.
+        stop_after: passes after which training ends early; 0 means after the last.
+        batch_size: images a step.
+        learning_rate: highest of the schedule.
+        weight_decay: decoupled; batch norms and biases are exempt unless ``decay_all``.
+        decay_all: decay every parameter, as plain AdamW does.
+        scheduler: ``plateau`` divides by ten when validation macro F1 stalls
+            (ReduceLROnPlateau), ``one_cycle`` warms up and anneals (Smith & Topin, 2019).
+        warmup_share: share of the steps that ``one_cycle`` warms up.
+        class_weight_power: classes weigh ``frequency ** -power``, scaled to mean 1 over the
+            images: 0 none, 0.5 square root, 1 balanced.
+        label_smoothing: 0 to below 1.
+        ema_decay: of the exponential moving average of the weights, a step; 0 is off.
+        precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
+        resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
+            means the preprocessing's size throughout.
+        seed: of everything random.
+    """
+
+    epochs: int = 20
+    stop_after: int = 0
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    decay_all: bool = False
+    scheduler: Scheduler = "one_cycle"
+    warmup_share: float = 0.2
+    class_weight_power: float = 0.5
+    label_smoothing: float = 0.05
+    ema_decay: float = 0.998
+    precision: Precision = "mixed"
+    resolutions: tuple[tuple[float, int], ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check("epochs", self.epochs, low=1)
+        _check("stop_after", self.stop_after, low=0, high=self.epochs)
+        _check("batch_size", self.batch_size, low=2)
+        _check("learning_rate", self.learning_rate, low=1e-8, high=1.0)
+        _check("weight_decay", self.weight_decay, low=0.0, high=1.0)
+        _check("warmup_share", self.warmup_share, low=0.0, below=1.0)
+        _check("class_weight_power", self.class_weight_power, low=0.0, high=2.0)
+        _check("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
+        _check("ema_decay", self.ema_decay, low=0.0, below=1.0)
+        _check("seed", self.seed, low=0)
+        _check_choice("scheduler", self.scheduler, get_args(Scheduler))
+        _check_choice("precision", self.precision, get_args(Precision))
+        if self.resolutions and abs(sum(share for share, _ in self.resolutions) - 1.0) > 1e-6:
+            raise ConfigError("resolutions: the shares must add up to 1")
+        for share, size in self.resolutions:
+            _check("resolutions: a share", share, low=0.0, high=1.0)
+            if size < 32 or size % 32:
+                raise ConfigError(f"resolutions: {size} is no multiple of 32")
+
+    @property
+    def epochs_to_run(self) -> int:
+        """Passes until training ends."""
+        return self.stop_after or self.epochs
+
+    def resolution(self, epoch: int, *, default: int) -> int:
+        """Return the training side in px of an epoch (0-based)."""
+        passed = 0.0
+        for share, size in self.resolutions:
+            passed += share
+            if epoch < round(passed * self.epochs):
+                return size
+        return self.resolutions[-1][1] if self.resolutions else default
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training, completely described; written beside the weights it made."""
+
+    model: ModelSection = field(default_factory=ModelSection)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    augmentation: AugmentationSection = field(default_factory=AugmentationSection)
+    optimisation: OptimisationSection = field(default_factory=OptimisationSection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON and TOML types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], *, where: str = "configuration"
+    ) -> TrainingConfig:
+        """Build from plain types.
+
+        Raises:
+            ConfigError: a section or key is unknown, or a value has the wrong type or range.
+        """
+        return cast("TrainingConfig", _build(cls, values, where=where))
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """Read a TOML configuration.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or holds unknown keys or bad values.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML ({error})") from error
+    return TrainingConfig.from_dict(values, where=str(path))
+
+
+def _build(cls: type, values: Mapping[str, Any], *, where: str, section: str = "") -> object:
+    """Build a dataclass; ``section`` is its dotted place in the file, ending in a dot."""
+    known = {f.name for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown key {section + key!r}; known are {', '.join(sorted(known))}"
+            )
+    hints = get_type_hints(cls)
+    arguments = {
+        key: _convert(hints[key], value, where=where, name=section + key)
+        for key, value in values.items()
+    }
+    try:
+        return cls(**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {section}{error}") from None
+
+
+def _convert(hint: Any, value: Any, *, where: str, name: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: {name} must be a section, got {value!r}")
+        return _build(hint, value, where=where, section=f"{name}.")
+    if get_origin(hint) is tuple:
+        return _convert_list(get_args(hint), value, where=where, name=name)
+    if get_origin(hint) is Literal:
+        _check_choice(f"{where}: {name}", value, get_args(hint))
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{where}: {name} must be of type {hint.__name__}, got {value!r}")
+    return value
+
+
+def _convert_list(
+    hints: tuple[Any, ...], value: Any, *, where: str, name: str
+) -> tuple[object, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: {name} must be a list, got {value!r}")
+    expected = (hints[0],) * len(value) if hints[-1] is Ellipsis else hints
+    if len(value) != len(expected):
+        raise ConfigError(f"{where}: {name} must hold {len(expected)} values, got {value!r}")
+    return tuple(
+        _convert(hint, item, where=where, name=f"{name}[{position}]")
+        for position, (hint, item) in enumerate(zip(expected, value, strict=True))
+    )
+
+
+def _check(
+    name: str,
+    value: float,
+    *,
+    low: float,
+    high: float | None = None,
+    below: float | None = None,
+) -> None:
+    upper = f" to {high}" if high is not None else f" to below {below}" if below is not None else ""
+    too_high = (high is not None and value > high) or (below is not None and value >= below)
+    if not value >= low or too_high:
+        raise ConfigError(f"{name} must be from {low}{upper}, got {value}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

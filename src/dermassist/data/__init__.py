@@ -1,0 +1,1 @@
+"""HAM10000: fetch, check, read, split, cache."""

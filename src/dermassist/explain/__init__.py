@@ -1,0 +1,1 @@
+"""Where the evidence lies: maps, pictures of them, measures."""

@@ -1,0 +1,239 @@
+"""An answer in words, from measured quantities only.
+
+Nothing here names a structure of the lesion: the network measures where evidence lies, not what
+is to be seen there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import ImageError
+from dermassist.explain.activation_map import signed_heatmap
+from dermassist.measured import Measured
+from dermassist.results import Assessment, Explanation, Prediction
+
+#: The image in thirds, as it is seen.
+PARTS = (
+    ("upper left", "upper middle", "upper right"),
+    ("middle left", "centre", "middle right"),
+    ("lower left", "lower middle", "lower right"),
+)
+#: Half of evenly spread evidence would need half of the area.
+CONCENTRATED_SHARE = 0.10
+SPREAD_SHARE = 0.25
+#: Fewer test images than this say little about how often such an answer is right.
+FEW_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Words:
+    """Sentences about one diagnosis of one image; ``None`` where there is nothing to say.
+
+    Attributes:
+        diagnosis: which the evidence is for.
+        location: in which part of the image the evidence lies.
+        concentration: how small an area holds half of it.
+        margin: the probability beside that of the next diagnosis.
+        validation: how often answers of such confidence were right in the test.
+        lesion: how much of the evidence lies inside the outline that was given.
+    """
+
+    diagnosis: Diagnosis
+    location: str
+    concentration: str | None
+    margin: str
+    validation: str | None
+    lesion: str | None = None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that there is to say, in order."""
+        parts = (self.location, self.concentration, self.lesion, self.margin, self.validation)
+        return tuple(part for part in parts if part is not None)
+
+    @property
+    def text(self) -> str:
+        """The sentences as one paragraph."""
+        return " ".join(self.sentences)
+
+
+def explain_in_words(
+    assessment: Assessment,
+    *,
+    diagnosis: Diagnosis | None = None,
+    measured: Measured | None = None,
+    outline: NDArray[np.bool_] | None = None,
+) -> Words:
+    """Say where the evidence lies, how clear the answer is, and how often such answers are right.
+
+    Args:
+        assessment: of the image.
+        diagnosis: which to explain; the predicted one by default.
+        measured: the model's evaluation; without it the last sentence says "not measured".
+        outline: true on the lesion, ``(height, width)`` of the upright image.
+
+    Raises:
+        ImageError: the outline is of another size than the image.
+    """
+    prediction, explanation = assessment.prediction, assessment.explanation
+    shown = diagnosis or prediction.diagnosis
+    width, height = assessment.image.width, assessment.image.height
+    return Words(
+        diagnosis=shown,
+        location=_location(evidence_parts(explanation, shown, width=width, height=height), shown),
+        concentration=_concentration(explanation.evidence[shown.index]),
+        margin=_margin(prediction, shown),
+        validation=_validation(prediction, measured) if shown is prediction.diagnosis else None,
+        lesion=None if outline is None else _lesion(assessment, shown, outline),
+    )
+
+
+def evidence_parts(
+    explanation: Explanation, diagnosis: Diagnosis, *, width: int, height: int
+) -> NDArray[np.float64]:
+    """Return which shares of the evidence for a diagnosis lie in which thirds of the image.
+
+    Args:
+        explanation: of the image.
+        diagnosis: which of the seven maps.
+        width: of the image in px.
+        height: of the image in px.
+
+    Returns:
+        ``(3, 3)``, rows from above, adding up to 1; nan where there is no evidence for it.
+        A position that straddles two thirds counts for each by its area there.
+    """
+    positive = np.maximum(explanation.evidence[diagnosis.index].astype(np.float64), 0.0)
+    rows, columns = positive.shape
+    to_image = explanation.to_image
+    down = _overlap(rows, scale=to_image[1, 1], offset=to_image[1, 2], side=height)
+    across = _overlap(columns, scale=to_image[0, 0], offset=to_image[0, 2], side=width)
+    total = positive.sum()
+    return np.asarray(down @ positive @ across.T / (total if total > 0.0 else np.nan))
+
+
+def half_evidence_share(evidence: NDArray[np.floating]) -> float:
+    """Return the smallest share of positions that holds half of the positive evidence.
+
+    Args:
+        evidence: signed, of any shape.
+
+    Returns:
+        0 to 1; nan where nothing is positive.
+    """
+    falling = np.sort(np.maximum(evidence.astype(np.float64), 0.0), axis=None)[::-1]
+    if not falling[0] > 0.0:
+        return math.nan
+    running = np.cumsum(falling)
+    # Rounding must not ask for one position more where half is met exactly.
+    needed = int(np.argmax(running >= 0.5 * running[-1] * (1.0 - 1e-12))) + 1
+    return needed / falling.size
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, for a person: ``92 %``, ``3.1 %``, ``less than 0.1 %``.
+
+    Never shows 0 % or 100 % for what is not exactly 0 or 1; nan is ``not measured``.
+    """
+    if math.isnan(share):
+        return "not measured"
+    if share in {0.0, 1.0}:
+        return f"{share:.0%}".replace("%", " %")
+    if share < 0.001:
+        return "less than 0.1 %"
+    if share > 0.999:
+        return "more than 99.9 %"
+    value = 100.0 * share
+    digits = 1 if value < 9.95 or value >= 99.0 else 0
+    return f"{value:.{digits}f} %"
+
+
+def _overlap(cells: int, *, scale: float, offset: float, side: int) -> NDArray[np.float64]:
+    """Return the share of each cell in each third of a side, ``(3, cells)``."""
+    borders = np.linspace(-0.5, side - 0.5, 4)
+    # What lies beyond the image, where a view was padded, belongs to its outer thirds.
+    borders[[0, -1]] = -np.inf, np.inf
+    starts = scale * (np.arange(cells) - 0.5) + offset
+    ends = starts + scale
+    inside = np.minimum(ends, borders[1:, None]) - np.maximum(starts, borders[:-1, None])
+    return np.asarray(np.maximum(inside, 0.0) / scale)
+
+
+def _location(parts: NDArray[np.float64], diagnosis: Diagnosis) -> str:
+    if np.isnan(parts).any():
+        return f"At no position of the image did the model find evidence for {diagnosis}."
+    row, column = np.unravel_index(int(parts.argmax()), parts.shape)
+    share, place = float(parts[row, column]), PARTS[row][column]
+    if share > 0.5:
+        return f"Most of the evidence for {diagnosis} ({percent(share)}) lies in the {place}."
+    return (
+        f"The evidence for {diagnosis} is spread over the image; the largest share "
+        f"({percent(share)}) lies in the {place}."
+    )
+
+
+def _concentration(evidence: NDArray[np.float32]) -> str | None:
+    share = half_evidence_share(evidence)
+    if math.isnan(share):
+        return None
+    manner = "moderately concentrated"
+    if share <= CONCENTRATED_SHARE:
+        manner = "concentrated"
+    elif share > SPREAD_SHARE:
+        manner = "widely spread"
+    return f"It is {manner}: half of it lies on {percent(share)} of the area the model looked at."
+
+
+def _margin(prediction: Prediction, shown: Diagnosis) -> str:
+    (first, highest), (second, next_highest), *_ = prediction.ranked
+    own = prediction.probability(shown)
+    if shown is not first:
+        return (
+            f"{shown} has a probability of {percent(own)}; the model's answer is {first} with "
+            f"{percent(highest)}."
+        )
+    points = 100.0 * (highest - next_highest)
+    distance = f"{points:.0f}" if points >= 9.5 else f"{points:.1f}"
+    return (
+        f"{first} has a probability of {percent(highest)}, {distance} percentage points more than "
+        f"the next, {second} ({percent(next_highest)})."
+    )
+
+
+def _validation(prediction: Prediction, measured: Measured | None) -> str:
+    if measured is None:
+        return "How often answers of such confidence are right was not measured for this model."
+    cases = measured.confidence_bin(prediction.confidence)
+    about = f"a confidence between {percent(cases.low)} and {percent(cases.high)}"
+    if cases.images == 0:
+        return f"No test image was answered with {about}, so nothing was measured for such answers."
+    right = f"{percent(cases.right)} of the {cases.images:,} test images answered with {about}"
+    if cases.images < FEW_IMAGES:
+        return f"The answer was right for {right}; so few images say little."
+    return f"The answer was right for {right}."
+
+
+def _lesion(assessment: Assessment, shown: Diagnosis, outline: NDArray[np.bool_]) -> str | None:
+    info = assessment.image
+    if outline.shape != (info.height, info.width):
+        raise ImageError(
+            f"{info.name}: the outline is {outline.shape[1]} x {outline.shape[0]} pixels, the "
+            f"image {info.width} x {info.height}; give the outline of this image"
+        )
+    evidence = signed_heatmap(assessment.explanation, shown, width=info.width, height=info.height)
+    seen = ~np.isnan(evidence)
+    positive = np.maximum(np.nan_to_num(evidence, nan=0.0), 0.0, dtype=np.float64)
+    total = positive.sum()
+    if not total > 0.0:
+        return None
+    share, area = float(positive[outline].sum() / total), float((outline & seen).sum() / seen.sum())
+    return (
+        f"{percent(share)} of it lies inside the outline of the lesion, which takes up "
+        f"{percent(area)} of the area the model looked at."
+    )

@@ -1,0 +1,109 @@
+"""Handling of hair, uneven brightness and noise, as named steps that leave clean images alone.
+
+Section V-B of the DermAssist paper asks for mild smoothing and brightness correction "without
+altering essential dermoscopic structures"; it names hair as an artifact without saying what to
+do about it. Every step takes and returns an ``(H, W, 3)`` uint8 RGB field whose short side is
+the network's input size, so that kernel sizes mean the same on every image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+#: Structuring element: wider than a hair (1 to 4 pixels at 224), narrower than most dots.
+HAIR_KERNEL_PX = 9
+#: How much darker than its closing, in grey levels, a pixel must be to count as hair.
+HAIR_CONTRAST = 18
+#: A hair is long: connected pieces shorter than this are structure (dots, network) and stay.
+HAIR_MIN_LENGTH_PX = 28
+HAIR_MIN_ELONGATION = 4.0
+INPAINT_RADIUS_PX = 3
+SMOOTHING_DIAMETER_PX = 5
+SMOOTHING_SIGMA_COLOUR = 12.0
+SMOOTHING_SIGMA_PX = 1.2
+#: Mean lightness (CIE L*, 0..255 scale) inside which an image is left as it is.
+LIGHTNESS_RANGE = (110.0, 205.0)
+
+
+def remove_hair(image: Image) -> Image:
+    """Paint over long dark hairs with their surroundings.
+
+    Black-hat transform, threshold, elongated components only, then inpainting: Lee et al.,
+    "DullRazor", Comput Biol Med 27 (1997), with Telea's inpainting (J Graph Tools 9, 2004) in
+    place of the original interpolation. An image without long dark lines is returned unchanged.
+    """
+    mask = hair_mask(image)
+    if not mask.any():
+        return image
+    return np.asarray(cv2.inpaint(image, mask, INPAINT_RADIUS_PX, cv2.INPAINT_TELEA), np.uint8)
+
+
+def hair_mask(image: Image) -> NDArray[np.uint8]:
+    """Return ``(H, W)`` uint8, 255 where a pixel belongs to a long dark hair."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (HAIR_KERNEL_PX, HAIR_KERNEL_PX))
+    darker = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel)
+    candidates = (darker >= HAIR_CONTRAST).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
+    hairs = [label for label in range(1, count) if _is_hair(stats[label])]
+    mask = np.isin(labels, hairs).astype(np.uint8) * 255
+    return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)), np.uint8)
+
+
+def _is_hair(stats: NDArray[np.int32]) -> bool:
+    """Tell whether a component is long and thin: its diagonal squared far exceeds its area."""
+    width, height, area = (
+        float(stats[column]) for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA)
+    )
+    length = float(np.hypot(width, height))
+    return length >= HAIR_MIN_LENGTH_PX and length * length >= HAIR_MIN_ELONGATION * area
+
+
+def correct_brightness(image: Image) -> Image:
+    """Bring a too dark or too bright image near the closer end of the usual lightness range.
+
+    A gamma curve on CIE L* leaves black, white and hue where they are. An image whose mean
+    lightness lies within ``LIGHTNESS_RANGE`` is returned unchanged.
+    """
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    mean = float(lab[..., 0].mean())
+    wanted = float(np.clip(mean, *LIGHTNESS_RANGE))
+    if wanted == mean or not 0.0 < mean < 255.0:
+        return image
+    gamma = np.log(wanted / 255.0) / np.log(mean / 255.0)
+    curve = np.rint(255.0 * (np.arange(256) / 255.0) ** gamma).astype(np.uint8)
+    lab[..., 0] = cv2.LUT(lab[..., 0], curve)
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
+
+
+def smooth(image: Image) -> Image:
+    """Smooth noise and keep edges: a small bilateral filter (Tomasi & Manduchi, ICCV 1998)."""
+    filtered = cv2.bilateralFilter(
+        image, SMOOTHING_DIAMETER_PX, SMOOTHING_SIGMA_COLOUR, SMOOTHING_SIGMA_PX
+    )
+    return np.asarray(filtered, np.uint8)
+
+
+#: Every step by the name that configurations and manifests use.
+STEPS: dict[str, Callable[[Image], Image]] = {
+    "hair": remove_hair,
+    "brightness": correct_brightness,
+    "smoothing": smooth,
+}
+
+
+def apply_steps(image: Image, steps: Iterable[str]) -> Image:
+    """Apply the named steps in order.
+
+    Raises:
+        KeyError: a name is not in ``STEPS``; configurations check this when they are made.
+    """
+    for step in steps:
+        image = STEPS[step](image)
+    return image

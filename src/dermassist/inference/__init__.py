@@ -1,0 +1,1 @@
+"""Answering with ONNX Runtime, and exporting for it."""

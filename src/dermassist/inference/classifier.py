@@ -1,0 +1,230 @@
+"""Answering images with ONNX Runtime: probabilities and evidence from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import CODES, Diagnosis
+from dermassist.errors import BundleError, ConfigError
+from dermassist.imaging import (
+    ImageSource,
+    RasterImage,
+    View,
+    read_image,
+    to_field,
+    to_view,
+)
+from dermassist.imaging.geometry import FEATURE_STRIDE_PX, rescale_map
+from dermassist.model.bundle import Bundle, read_bundle
+from dermassist.results import Explanation, ModelInfo, Prediction, PredictionSet, Referral
+
+BATCH_SIZE = 16
+#: ONNX Runtime's severity "error": its warnings concern graph optimisation, not results.
+_LOG_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Prediction and explanation of one image, and the view that the network saw."""
+
+    prediction: Prediction
+    explanation: Explanation
+    view: View
+
+
+class Classifier:
+    """A model bundle ready to answer. Safe to share between threads.
+
+    >>> classifier = Classifier.load()
+    >>> prediction = classifier.predict("lesion.jpg")
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        """Start a session.
+
+        Args:
+            bundle: a verified model.
+            threads: that one forward pass may use; by default one per core.
+
+        Raises:
+            BundleError: ONNX Runtime does not accept the graph.
+        """
+        self.bundle = bundle
+        self.manifest = bundle.manifest
+        self.info = ModelInfo(
+            name=self.manifest.name, version=self.manifest.version, sha256=bundle.sha256
+        )
+        self._session = _start_session(bundle, threads=threads)
+
+    @classmethod
+    def load(cls, directory: str | Path | None = None, *, threads: int | None = None) -> Self:
+        """Load and verify a model bundle, by default the one that ships.
+
+        Raises:
+            BundleError: the bundle is missing, changed or of another schema.
+        """
+        return cls(read_bundle(None if directory is None else Path(directory)), threads=threads)
+
+    def predict(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> Prediction:
+        """Answer one image.
+
+        Args:
+            image: path, encoded bytes, RGB array or Pillow image.
+            pixel_aspect: width of a pixel divided by its height; 4/3 for a 4:3 image that was
+                squeezed to a square.
+
+        Raises:
+            ImageError: the image cannot be read or is refused.
+        """
+        return self.answer(image, pixel_aspect=pixel_aspect).prediction
+
+    def predict_batch(
+        self,
+        images: Iterable[ImageSource | RasterImage],
+        *,
+        batch_size: int = BATCH_SIZE,
+        pixel_aspect: float = 1.0,
+    ) -> Iterator[Prediction]:
+        """Answer many images in order, ``batch_size`` in one forward pass.
+
+        Raises:
+            ImageError: an image cannot be read; those of earlier batches were answered.
+            ConfigError: ``batch_size`` is below 1.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
+        while batch := tuple(islice(views, batch_size)):
+            logits, _ = self.run(np.stack(batch))
+            yield from (self.to_prediction(row) for row in logits)
+
+    def answer(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> Answer:
+        """Answer one image and say where the evidence lies; arguments as in ``predict``."""
+        raster = self._read(image)
+        view = self._to_view(raster, pixel_aspect)
+        logits, maps = self.run(view.pixels[None])
+        return Answer(
+            prediction=self.to_prediction(logits[0]),
+            explanation=Explanation(
+                evidence=maps[0],
+                to_image=self.grid_to_image(view),
+                scale=self.manifest.evidence_scale,
+            ),
+            view=view,
+        )
+
+    def view(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> View:
+        """Return the square that the network would see, mapped to pixels of the upright image."""
+        return self._to_view(self._read(image), pixel_aspect)
+
+    def run(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the graph on views ``(N, size, size, 3)`` uint8.
+
+        Returns:
+            Logits ``(N, 7)`` and signed evidence ``(N, 7, size / 32, size / 32)``.
+        """
+        logits, maps = self._session.run(["logits", "maps"], {"image": views})
+        return np.asarray(logits, np.float32), np.asarray(maps, np.float32)
+
+    def grid_to_image(self, view: View) -> NDArray[np.float64]:
+        """Return the map ``(2, 3)`` from the evidence grid to pixels of the upright image."""
+        # Cell and pixel centres lie at integers; a cell is as wide as the network's stride.
+        stride = float(FEATURE_STRIDE_PX)
+        cell_to_view = rescale_map(np.eye(2, 3), scale_x=stride, scale_y=stride)
+        return np.asarray(view.to_image @ np.vstack([cell_to_view, [0.0, 0.0, 1.0]]))
+
+    def to_prediction(self, logits: NDArray[np.float32]) -> Prediction:
+        """Turn logits ``(7,)`` into probabilities and what the manifest derives from them."""
+        temperature = self.manifest.temperature
+        probabilities = softmax(logits.astype(np.float64) / (temperature or 1.0))
+        return Prediction(
+            probabilities=tuple(probabilities.tolist()),
+            logits=tuple(logits.astype(np.float64).tolist()),
+            calibrated=temperature is not None,
+            referral=self._referral(probabilities),
+            prediction_set=self._prediction_set(probabilities),
+        )
+
+    def _read(self, image: ImageSource | RasterImage) -> RasterImage:
+        if isinstance(image, RasterImage):
+            return image
+        return read_image(image, reduce_to_px=self.manifest.preprocessing.size_px)
+
+    def _to_view(self, raster: RasterImage, pixel_aspect: float) -> View:
+        preprocessing = self.manifest.preprocessing
+        field = to_field(raster.pixels, preprocessing.size_px, pixel_aspect=pixel_aspect)
+        view = to_view(field, preprocessing)
+        height, width = field.shape[:2]
+        to_image = rescale_map(
+            view.to_image, scale_x=raster.width / width, scale_y=raster.height / height
+        )
+        return View(pixels=view.pixels, to_image=to_image)
+
+    def _referral(self, probabilities: NDArray[np.float64]) -> Referral | None:
+        rule = self.manifest.referral
+        if rule is None:
+            return None
+        return Referral(
+            malignancy=float(sum(probabilities[d.index] for d in Diagnosis if d.malignant)),
+            threshold=rule.threshold,
+            target_sensitivity=rule.target_sensitivity,
+        )
+
+    def _prediction_set(self, probabilities: NDArray[np.float64]) -> PredictionSet | None:
+        rule = self.manifest.conformal
+        if rule is None:
+            return None
+        order = sorted(Diagnosis, key=lambda diagnosis: -probabilities[diagnosis.index])
+        return PredictionSet(
+            diagnoses=tuple(d for d in order if probabilities[d.index] >= rule.thresholds[d.code]),
+            coverage=rule.coverage,
+            not_guaranteed=tuple(d for d in Diagnosis if d.code in rule.not_guaranteed),
+        )
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities along the last axis, safe for large logits."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _start_session(bundle: Bundle, *, threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(
+            bundle.graph, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise BundleError(
+            f"{bundle.directory}: the graph cannot be loaded ({error}); install the model again"
+        ) from error
+    _check_interface(bundle, session)
+    return session
+
+
+def _check_interface(bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
+    size = bundle.manifest.preprocessing.size_px
+    grid = size // FEATURE_STRIDE_PX
+    wanted = {
+        "image": ("tensor(uint8)", [size, size, 3]),
+        "logits": ("tensor(float)", [len(CODES)]),
+        "maps": ("tensor(float)", [len(CODES), grid, grid]),
+    }
+    nodes = (*session.get_inputs(), *session.get_outputs())
+    given = {node.name: (node.type, node.shape[1:]) for node in nodes}
+    if given != wanted:
+        raise BundleError(
+            f"{bundle.directory}: the graph's inputs and outputs must be {wanted}, not {given}; "
+            "install the model again"
+        )

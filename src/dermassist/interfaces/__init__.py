@@ -1,0 +1,1 @@
+"""Thin front ends; they do not know each other."""

@@ -1,0 +1,146 @@
+"""``dermassist analyze``: one image, answered and explained."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dermassist.errors import ConfigError
+from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, pixel_aspect_of
+from dermassist.interfaces.cli.output import NOTICE, say, say_json
+
+if TYPE_CHECKING:
+    from dermassist.diagnosis import Diagnosis
+    from dermassist.results import Assessment
+
+HEATMAP_NAME = "gradcam_output.png"
+OVERLAY_NAME = "gradcam_overlay.png"
+ASSESSMENT_NAME = "assessment.json"
+
+
+def analyze(
+    image: Annotated[
+        Path | None, typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.")
+    ] = None,
+    *,
+    sample: Annotated[bool, typer.Option(help="Analyse the bundled synthetic image.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("dermassist-results"),
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
+    ] = None,
+    signed: Annotated[bool, typer.Option(help="Show evidence against as well.")] = False,
+    squeezed_from: SqueezedFrom = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Answer one image: diagnosis, calibrated probabilities, and where the evidence lies."""
+    from dermassist.assessment import assess  # noqa: PLC0415 - keeps --help fast
+    from dermassist.explain.overlay import render_heatmap, render_overlay  # noqa: PLC0415
+    from dermassist.imaging import read_image  # noqa: PLC0415
+    from dermassist.inference.classifier import Classifier  # noqa: PLC0415
+
+    path = _path(image, sample=sample)
+    wanted = _diagnosis(explain)
+    started = time.perf_counter()
+    classifier = Classifier.load(model)
+    original = read_image(path)
+    assessment = assess(
+        path, classifier=classifier, pixel_aspect=pixel_aspect_of(squeezed_from) or 1.0
+    )
+    shown = wanted or assessment.prediction.diagnosis
+    info, explanation = assessment.image, assessment.explanation
+    pictures = {
+        HEATMAP_NAME: render_heatmap(
+            explanation, shown, width=info.width, height=info.height, signed=signed
+        ),
+        OVERLAY_NAME: render_overlay(original.pixels, explanation, shown, signed=signed),
+    }
+    record = json.dumps(assessment.to_dict(), indent=1) + "\n"
+    contents = {**pictures, ASSESSMENT_NAME: record.encode()}
+    _write_together(out, contents)
+    elapsed = time.perf_counter() - started
+    if as_json:
+        files = {name: str(out / name) for name in contents}
+        say_json({**assessment.to_dict(), "explained": shown.code, "files": files})
+    else:
+        _say_assessment(assessment, shown, out, sample=sample, elapsed=elapsed)
+
+
+def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write all files or, where one cannot be written, none."""
+    from dermassist.storage import replacing  # noqa: PLC0415
+
+    for name in contents:
+        if (out / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(out / name))
+    with ExitStack() as stack:
+        for name, content in contents.items():
+            stack.enter_context(replacing(out / name)).write_bytes(content)
+
+
+def _path(image: Path | None, *, sample: bool) -> Path:
+    from dermassist.sample import sample_path  # noqa: PLC0415
+
+    if (image is None) != sample:
+        raise ConfigError("give one image, or --sample")
+    return sample_path() if image is None else image
+
+
+def _diagnosis(code: str | None) -> Diagnosis | None:
+    from dermassist.diagnosis import Diagnosis  # noqa: PLC0415
+
+    try:
+        return None if code is None else Diagnosis.from_code(code)
+    except ValueError as error:
+        raise ConfigError(f"--explain: {error}") from None
+
+
+def _say_assessment(
+    assessment: Assessment, shown: Diagnosis, out: Path, *, sample: bool, elapsed: float
+) -> None:
+    prediction = assessment.prediction
+    confidence = prediction.confidence
+    say(f"Predicted Category: {prediction.diagnosis}")
+    say(f"Confidence Score: {confidence:.2f} ({confidence:.0%})")
+    say("Grad-CAM Heatmap: Generated Successfully")
+    say(f"Heatmap File: {HEATMAP_NAME}")
+    say(f"Overlay Image: {OVERLAY_NAME}")
+    say("")
+    if sample:
+        say("Image: the bundled sample, drawn by a program; it shows no patient and no disease.")
+    if shown is not prediction.diagnosis:
+        say(f"Both pictures explain {shown}, as asked, not the prediction.")
+    for line in _details(assessment):
+        say(line)
+    say(f"Written to {out}{'/' if str(out) != '/' else ''} in {elapsed:.1f} s.")
+    say(NOTICE)
+
+
+def _details(assessment: Assessment) -> list[str]:
+    prediction = assessment.prediction
+    kind = "calibrated" if prediction.calibrated else "not calibrated"
+    lines = [f"Probabilities ({kind}):"]
+    lines += [f"  {probability:6.1%}  {diagnosis}" for diagnosis, probability in prediction.ranked]
+    referral = prediction.referral
+    if referral is not None:
+        relation = "reaches" if referral.advised else "is below"
+        lines.append(
+            f"Malignant together (mel, bcc, akiec): {referral.malignancy:.1%}; this {relation} the "
+            f"referral threshold of {referral.threshold:.1%}."
+        )
+    if prediction.prediction_set is not None:
+        members = ", ".join(str(d) for d in prediction.prediction_set.diagnoses) or "none"
+        lines.append(f"Prediction set ({prediction.prediction_set.coverage:.0%}): {members}")
+    lines += [
+        f"Image: {remark}" for remark in (*assessment.quality.remarks, *assessment.image.notes)
+    ]
+    return lines

@@ -1,0 +1,28 @@
+"""The commands, by name."""
+
+from __future__ import annotations
+
+import typer
+
+from dermassist.interfaces.cli.analyze import analyze
+from dermassist.interfaces.cli.data import data_app
+from dermassist.interfaces.cli.doctor import doctor
+from dermassist.interfaces.cli.evaluate import evaluate
+from dermassist.interfaces.cli.export import export
+from dermassist.interfaces.cli.predict import predict
+from dermassist.interfaces.cli.train import train
+
+app = typer.Typer(
+    name="dermassist",
+    help="Explainable seven-class diagnosis of dermatoscopic images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(analyze)
+app.command()(predict)
+app.command()(train)
+app.command()(evaluate)
+app.command()(export)
+app.command()(doctor)
+app.add_typer(data_app, name="data")

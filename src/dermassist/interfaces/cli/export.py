@@ -1,0 +1,96 @@
+"""``dermassist export``: from a training run to a model bundle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dermassist.errors import ConfigError
+from dermassist.interfaces.cli.option import (
+    DEFAULT_SPLITS,
+    DataFolder,
+    Json,
+    SplitFile,
+)
+from dermassist.interfaces.cli.output import progress, say, say_json
+from dermassist.interfaces.cli.requirement import require_training
+
+if TYPE_CHECKING:
+    from dermassist.model.bundle import Bundle
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished  dermassist train  run.")],
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is replaced.")],
+    *,
+    weights: Annotated[
+        str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
+    ] = "last",
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "dermassist-mobilenetv2",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0",
+    splits: SplitFile = DEFAULT_SPLITS,
+    as_json: Json = False,
+) -> None:
+    """Export a trained network to ONNX, calibrate it on validation images, write the bundle."""
+    require_training("Exporting")
+    from dermassist.config import TrainingConfig  # noqa: PLC0415 - keeps --help fast
+    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
+    from dermassist.data.split import Part, read_splits, select  # noqa: PLC0415
+    from dermassist.model.network import MobileNetV2  # noqa: PLC0415
+    from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
+    from dermassist.publication import Material, Origin, publish  # noqa: PLC0415
+    from dermassist.training.run import read_record  # noqa: PLC0415
+
+    if weights not in {"last", "best"}:
+        raise ConfigError(f"--weights must be last or best, got {weights!r}")
+    _check_replaceable(out)
+    record, drawn = read_record(run), read_splits(splits)
+    origin = record["origin"]
+    if (origin.get("protocol"), origin.get("splits_sha256")) != ("lesion", drawn.sha256):
+        raise ConfigError(f"{run}: was not trained on the lesion-grouped splits of {splits}")
+    recipe = TrainingConfig.from_dict(record["config"], where=str(run))
+    network = MobileNetV2(dropout=recipe.model.dropout)
+    load_weights(network, read_weights(run / f"{weights}_model.pth"))
+    dataset = read_ham10000(data)
+    train, validation = (
+        select(dataset.records, drawn.image_ids(part, test_fold=origin["fold"]))
+        for part in (Part.TRAIN, Part.VALIDATION)
+    )
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    with progress("Calibrating", len(train) + len(validation)) as advance:
+        bundle = publish(
+            network.eval(),
+            recipe.preprocessing,
+            Origin(name, version, created, {**record, "weights": weights}),
+            out,
+            material=Material(train, validation, dataset.pixel_aspect),
+            advance=advance,
+        )
+    if as_json:
+        temperature = bundle.manifest.temperature
+        say_json({"bundle": str(out), "sha256": bundle.sha256, "temperature": temperature})
+    else:
+        _say_bundle(bundle)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to put a bundle in place of a folder that holds something else."""
+    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
+
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST_NAME).is_file():
+        raise ConfigError(f"{out}: holds something else than a model; name a new folder with --out")
+
+
+def _say_bundle(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    fitted = manifest.temperature is not None
+    temperature = f"{manifest.temperature:.3f}" if fitted else "not measured"
+    say(
+        f"Wrote {manifest.name} {manifest.version} to {bundle.directory}, "
+        f"temperature {temperature}."
+    )
+    say(f"sha256 {bundle.sha256}")

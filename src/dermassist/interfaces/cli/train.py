@@ -1,0 +1,155 @@
+"""``dermassist train``: from HAM10000 to weights."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.interfaces.cli.option import (
+    DEFAULT_CACHE,
+    DEFAULT_SPLITS,
+    INIT_VARIABLE,
+    CacheFolder,
+    DataFolder,
+    Fold,
+    Json,
+    SplitFile,
+)
+from dermassist.interfaces.cli.output import progress, remark, say, say_json
+from dermassist.interfaces.cli.requirement import require_training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dermassist.training.run import TrainingOutcome
+
+IMAGENET = "imagenet"
+RESUME_HINT = "Training was stopped; run the same command to resume it."
+ALREADY_FINISHED = "This run was finished before; nothing was left to train."
+
+
+class Protocol(StrEnum):
+    """How images are divided."""
+
+    LESION = "lesion"
+    PAPER = "paper"
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.")],
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(help="Folder of this run; a killed run resumes from it.")],
+    *,
+    init: Annotated[
+        str,
+        typer.Option(
+            envvar=INIT_VARIABLE,
+            help="Weights to start from: a file, or 'imagenet' to download torchvision's.",
+        ),
+    ] = IMAGENET,
+    splits: SplitFile = DEFAULT_SPLITS,
+    protocol: Annotated[
+        Protocol, typer.Option(help="'lesion' does not leak; 'paper' does, as the paper does.")
+    ] = Protocol.LESION,
+    fold: Fold = 0,
+    cache: CacheFolder = DEFAULT_CACHE,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Processes or GPUs to train on.")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a network; run the same command again to resume one that was stopped."""
+    require_training("Training")
+    from dermassist.config import read_config  # noqa: PLC0415 - keeps --help fast
+    from dermassist.data.cache import open_cache  # noqa: PLC0415
+    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
+    from dermassist.data.split import Part, read_splits, select  # noqa: PLC0415
+    from dermassist.training.run import Parts, RunSettings  # noqa: PLC0415
+    from dermassist.training.run import train as run_training  # noqa: PLC0415
+
+    recipe, drawn = read_config(config), read_splits(splits)
+    dataset = read_ham10000(data)
+    if protocol is Protocol.PAPER:
+        chosen, chooses = (drawn.paper_image_ids(part) for part in (Part.TRAIN, Part.TEST))
+        remark("The paper's protocol: lesions leak into its test part, which also selects.")
+    else:
+        chosen, chooses = (
+            drawn.image_ids(part, test_fold=fold) for part in (Part.TRAIN, Part.VALIDATION)
+        )
+    parts = Parts(select(dataset.records, chosen), select(dataset.records, chooses))
+    weights = _initial_weights(init)
+    with progress("Decoding", len(dataset.records)) as advance:
+        fields = open_cache(
+            dataset.records,
+            recipe.preprocessing,
+            cache,
+            pixel_aspect=dataset.pixel_aspect,
+            progress=lambda _done, _total: advance(),
+        )
+    # Lightning draws its bars on standard output, where only a person wants them.
+    watched = sys.stdout.isatty() and not as_json
+    settings = RunSettings(
+        out, workers=workers, devices=devices, accelerator=accelerator, progress=watched
+    )
+    origin = {
+        "splits_sha256": drawn.sha256,
+        "protocol": protocol.value,
+        "fold": fold,
+        "initial_weights": _describe_init(init),
+    }
+    before = _checkpoint_time(out)
+    outcome = run_training(recipe, parts, fields, settings, initial_weights=weights, origin=origin)
+    # Every epoch writes a checkpoint, so the same one means that nothing was left to train.
+    _say_outcome(outcome, trained=_checkpoint_time(out) != before, as_json=as_json)
+
+
+def _initial_weights(init: str) -> dict[str, Tensor]:
+    from dermassist.model.weights import read_imagenet_weights, read_weights  # noqa: PLC0415
+
+    return read_imagenet_weights() if init == IMAGENET else read_weights(Path(init))
+
+
+def _describe_init(init: str) -> str:
+    """Name the start weights by what they are, not by where they lay."""
+    if init == IMAGENET:
+        return "torchvision's ImageNet-1k weights"
+    digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()
+    return f"{Path(init).name}, sha256 {digest}"
+
+
+def _checkpoint_time(out: Path) -> int | None:
+    from dermassist.training.run import CHECKPOINT_FOLDER  # noqa: PLC0415 - loads Lightning
+
+    path = out / CHECKPOINT_FOLDER / "last.ckpt"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _say_outcome(outcome: TrainingOutcome, *, trained: bool, as_json: bool) -> None:
+    if as_json:
+        # Not a number before the first validation, which JSON cannot say.
+        best = outcome.best_macro_f1
+        say_json(
+            {
+                "best_weights": str(outcome.best_weights),
+                "last_weights": str(outcome.last_weights),
+                "best_validation_macro_f1": None if math.isnan(best) else best,
+                "epochs": outcome.epochs,
+                "finished": outcome.finished,
+                "trained": trained,
+            }
+        )
+    elif outcome.finished:
+        say(f"Finished {outcome.epochs} epochs." if trained else ALREADY_FINISHED)
+        say(f"Best validation macro F1: {outcome.best_macro_f1:.3f}, in {outcome.best_weights}")
+        say(f"Last epoch: {outcome.last_weights}")
+    else:
+        remark(RESUME_HINT)
+    if not outcome.finished:
+        raise typer.Exit(ExitStatus.INTERRUPTED)

@@ -1,0 +1,1 @@
+"""Exchange with clinical systems."""

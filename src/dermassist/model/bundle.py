@@ -1,0 +1,127 @@
+"""A model on disk: one folder with a graph and the manifest that vouches for it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from dermassist.errors import BundleError
+from dermassist.model.manifest import FileEntry, Manifest
+from dermassist.storage import write_bytes, write_text
+
+MANIFEST_NAME = "manifest.json"
+GRAPH_NAME = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model.
+
+    Attributes:
+        directory: holds the files.
+        manifest: what the model says of itself.
+        graph: the verified bytes of the ONNX graph.
+    """
+
+    directory: Path
+    manifest: Manifest
+    graph: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the manifest, and through it of every file."""
+        return hashlib.sha256(self.manifest.to_json().encode()).hexdigest()
+
+
+def default_directory() -> Path:
+    """Return the folder of the model that ships inside the package."""
+    return Path(str(resources.files("dermassist") / "bundle"))
+
+
+def read_bundle(directory: Path | None = None) -> Bundle:
+    """Read and verify a bundle, by default the one that ships.
+
+    Raises:
+        BundleError: a file is missing or differs from its hash, or the manifest is malformed.
+    """
+    place = directory or default_directory()
+    path = place / MANIFEST_NAME
+    try:
+        # Bytes, because text mode would read other line ends as if nothing had changed.
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise BundleError(
+            f"{place}: holds no model ({MANIFEST_NAME} is missing); "
+            "install dermassist again or name another folder"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: cannot be read ({error})") from error
+    manifest = Manifest.from_json(text, where=str(path))
+    contents = {name: _verified(place / name, entry) for name, entry in manifest.files.items()}
+    if GRAPH_NAME not in contents:
+        raise BundleError(f"{path}: names no {GRAPH_NAME}; install the model again")
+    return Bundle(directory=place, manifest=manifest, graph=contents[GRAPH_NAME])
+
+
+def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle; an earlier one at the same place is replaced only when all is written.
+
+    Args:
+        directory: of the bundle.
+        manifest: its ``files`` are filled in here.
+        files: contents by file name; ``model.onnx`` among them.
+
+    Raises:
+        BundleError: the graph is missing.
+        OSError: the disk is full or the folder cannot be written.
+    """
+    if GRAPH_NAME not in files:
+        raise BundleError(f"a bundle needs {GRAPH_NAME}")
+    entries = {
+        name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+        for name, content in files.items()
+    }
+    complete = replace(manifest, files=entries)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    try:
+        for name, content in files.items():
+            write_bytes(staging / name, content)
+        write_text(staging / MANIFEST_NAME, complete.to_json())
+        staging.chmod(0o755)
+        _swap(staging, directory)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Bundle(directory=directory, manifest=complete, graph=files[GRAPH_NAME])
+
+
+def _swap(staging: Path, directory: Path) -> None:
+    """Put the staged folder in place of one that may be there; put that back if it fails."""
+    retired = staging.with_name(staging.name + ".old")
+    replaces = directory.exists()
+    if replaces:
+        directory.replace(retired)
+    try:
+        staging.replace(directory)
+    except OSError:
+        if replaces:
+            retired.replace(directory)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _verified(path: Path, entry: FileEntry) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error}); install the model again") from error
+    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleError(
+            f"{path}: does not match its hash in {MANIFEST_NAME}; install the model again"
+        )
+    return content

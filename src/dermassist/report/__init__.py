@@ -1,0 +1,15 @@
+"""The report: what is said (``content``, ``composition``) and how it looks (``pdf``)."""
+
+from dermassist.report.composition import build_report
+from dermassist.report.content import DEFAULT_NAME, ReportContent, ReportOptions
+from dermassist.report.pdf import render_pdf, unprinted_characters, write_report
+
+__all__ = [
+    "DEFAULT_NAME",
+    "ReportContent",
+    "ReportOptions",
+    "build_report",
+    "render_pdf",
+    "unprinted_characters",
+    "write_report",
+]

@@ -1,0 +1,154 @@
+"""The end of a report: its summary for the reader's signature, and the page for the patient."""
+
+from __future__ import annotations
+
+from dermassist.explain.words import Words, percent
+from dermassist.measured import Measured
+from dermassist.report.clinical import LIMITS, cited, plain_words
+from dermassist.report.content import (
+    Bullets,
+    Facts,
+    Headline,
+    Paragraph,
+    ReportOptions,
+    Section,
+    Signature,
+    Table,
+)
+from dermassist.report.finding import NOT_MEASURED, Evidence, estimate_words, referral_value
+from dermassist.results import Assessment, Prediction
+
+SUMMARY_TITLE = "Final Diagnostic Summary"
+PATIENT_TITLE = "In plain words, for the patient"
+
+
+def summary_section(
+    assessment: Assessment, evidence: Evidence, words: Words, options: ReportOptions
+) -> Section:
+    """Return the paper's Table I, what the answer is worth, which model gave it, and who reads."""
+    return Section(
+        SUMMARY_TITLE,
+        (
+            output_table(evidence.prediction, words, options),
+            Paragraph(
+                "The lines above are the output of a program. The diagnosis is made by the "
+                "clinician who signs below, from the patient, the history and, where needed, "
+                "histology."
+            ),
+            Signature(("Clinician's diagnosis", "Name", "Date and signature")),
+            Paragraph("Limits of this answer:", "lead"),
+            Bullets((*(cited(limit) for limit in LIMITS), *_heatmap_worth(evidence.measured))),
+            Facts(_model_rows(assessment, evidence)),
+        ),
+    )
+
+
+def output_table(prediction: Prediction, words: Words, options: ReportOptions) -> Table:
+    """Return the paper's Table I for this image, with referral and prediction set."""
+    files = ", ".join(options.heatmap_files) or "Figures 2 and 3 of this report"
+    drawn = f"Evidence for {words.diagnosis.code.upper()} drawn"
+    if words.concentration is None:
+        drawn = f"No evidence for {words.diagnosis.code.upper()} found, none drawn"
+    members = prediction.prediction_set
+    names = ", ".join(d.code.upper() for d in members.diagnoses) if members else NOT_MEASURED
+    return Table(
+        title="Table I. Output summary for this skin lesion",
+        header=("Parameter", "Value", "Description"),
+        rows=(
+            ("Predicted Class", str(prediction.diagnosis), "Final classification label"),
+            ("Confidence Score", percent(prediction.confidence), "Probability of the prediction"),
+            ("Grad-CAM Status", "Successful", drawn),
+            ("Heatmap Files", files, "Where the model found evidence"),
+            ("Prediction Set", names or "empty", "Diagnoses that were not excluded"),
+            ("Referral", referral_value(prediction), "By the malignant classes together"),
+        ),
+    )
+
+
+def patient_page(evidence: Evidence) -> Section:
+    """Return a page without technical words."""
+    prediction = evidence.prediction
+    return Section(
+        PATIENT_TITLE,
+        (
+            Paragraph(
+                "A computer program looked at a picture of a spot on your skin, taken with a "
+                "special magnifier. It compared the picture with thousands of others. It cannot "
+                "examine you and knows nothing else about you.",
+                "plain",
+            ),
+            Headline("The program's answer", prediction.diagnosis.full_name),
+            Paragraph(cited(plain_words(prediction.diagnosis)), "plain"),
+            Paragraph(_plain_confidence(prediction), "plain"),
+            Paragraph(_plain_referral(prediction), "plain"),
+            Paragraph("What this means for you:", "plain"),
+            Bullets(
+                (
+                    "This page is not a diagnosis. Such programs make mistakes, also when sure.",
+                    "Your clinician decides what the spot is. Talk with them about this page.",
+                    "If the spot changes or worries you, show it to a doctor in any case.",
+                ),
+                "plain",
+            ),
+        ),
+    )
+
+
+def _heatmap_worth(measured: Measured | None) -> tuple[str, ...]:
+    if measured is None or measured.heatmaps is None:
+        return (f"How often such heatmaps point at the lesion: {NOT_MEASURED} for this model.",)
+    averages = measured.heatmaps.averages
+    return (
+        (
+            f"In the test, the strongest evidence lay on the lesion in "
+            f"{estimate_words(averages.peak)} of {measured.heatmaps.images:,} images; a spot drawn "
+            f"blindly in the middle of each image reaches {estimate_words(averages.gaussian_peak)}."
+        ),
+    )
+
+
+def _model_rows(assessment: Assessment, evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    model, manifest = assessment.model, evidence.manifest
+    rows = [("Model", f"{model.name} {model.version}"), ("Model SHA-256", model.sha256)]
+    if manifest is not None:
+        rows += [
+            ("Licence of the model", manifest.licence),
+            ("Training data", manifest.attribution),
+        ]
+    rows.append(("Image SHA-256", assessment.image.sha256))
+    return tuple(rows)
+
+
+def _plain_confidence(prediction: Prediction) -> str:
+    share = percent(prediction.confidence)
+    second, next_share = prediction.ranked[1]
+    runner_up = f"Its second choice is {second.full_name}, with {percent(next_share)}."
+    if prediction.calibrated:
+        return (
+            f"The program is {share} sure: of 100 pictures that it answers like this, it expects "
+            f"about {round(100 * prediction.confidence)} answers to be right. {runner_up}"
+        )
+    return (
+        f"The program says that it is {share} sure, but nobody has measured how far this number "
+        f"can be trusted. {runner_up}"
+    )
+
+
+def _plain_referral(prediction: Prediction) -> str:
+    referral = prediction.referral
+    together = (
+        "For the three kinds that are, or can become, skin cancer the program's number is "
+        f"{percent(prediction.malignancy)} together."
+    )
+    if referral is None:
+        return f"{together} From which number on one should worry was not measured."
+    if referral.advised:
+        return (
+            f"{together} This is at or above the mark of {percent(referral.threshold)}, from which "
+            "on the spot should be looked at by a skin doctor."
+        )
+    return (
+        f"{together} This is below the mark of {percent(referral.threshold)}, from which on the "
+        "program advises a visit to a skin doctor. Being below it is no proof that the spot is "
+        "harmless."
+    )

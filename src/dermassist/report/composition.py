@@ -1,0 +1,225 @@
+"""From an assessment to what its report says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import BundleError
+from dermassist.explain.words import Words, explain_in_words, percent
+from dermassist.imaging import ImageSource, RasterImage
+from dermassist.measured import read_measured, read_referral
+from dermassist.model.manifest import Manifest
+from dermassist.patient import PatientDetails
+from dermassist.report.clinical import SOURCES, cited, interpretation
+from dermassist.report.closing import patient_page, summary_section
+from dermassist.report.content import (
+    Block,
+    Bullets,
+    Facts,
+    Figures,
+    Headline,
+    Paragraph,
+    ReportContent,
+    ReportOptions,
+    Section,
+    time_words,
+)
+from dermassist.report.finding import (
+    Evidence,
+    calibration,
+    confidence_score,
+    prediction_set,
+    probability_bars,
+    referral_advice,
+    reliability,
+)
+from dermassist.report.picture import explanation_figures, original_figure, read_original
+from dermassist.results import Assessment, Explanation
+
+TITLE = "DermAssist AI report"
+NOTICE = (
+    "For research and education on dermatoscopic images. This report is the output of a program, "
+    "not a diagnosis: it must be read by a clinician."
+)
+_NOT_STATED = "not stated"
+_DEFAULT_OPTIONS = ReportOptions()
+_NO_PATIENT = PatientDetails()
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What the sections are written from."""
+
+    assessment: Assessment
+    patient: PatientDetails
+    evidence: Evidence
+    words: Words
+    figures: Figures
+    pixels: NDArray[np.uint8]
+
+
+def build_report(
+    assessment: Assessment,
+    manifest: Manifest | None,
+    *,
+    image: ImageSource | RasterImage,
+    patient: PatientDetails | None = None,
+    explain: Diagnosis | None = None,
+    options: ReportOptions = _DEFAULT_OPTIONS,
+    clock: Callable[[], datetime] | None = None,
+) -> ReportContent:
+    """Put together what the report of one assessment says.
+
+    Args:
+        assessment: of the image.
+        manifest: of the model that answered, for its measured numbers; ``None`` where that model
+            is no longer at hand, and the report says "not measured".
+        image: the image that was assessed: its file, bytes, or pixels.
+        patient: whose lesion it is, as far as stated.
+        explain: whose evidence is shown; the predicted diagnosis by default.
+        options: paper and optional parts.
+        clock: gives the time of the report; by default the report bears the time of the
+            assessment, so that the same assessment always makes the same file.
+
+    Raises:
+        ImageError: the image cannot be read or is not the one that was assessed.
+        BundleError: the manifest is of another model than the one that answered.
+        DataError: the manifest's measured numbers are damaged.
+    """
+    _check_model(assessment, manifest)
+    # Evidence is kept to five decimals in saved cases: both ways must make the same pictures.
+    kept = Explanation.from_dict(assessment.explanation.to_dict())
+    case = _case(replace(assessment, explanation=kept), manifest, image, patient, explain)
+    created = assessment.created if clock is None else clock().isoformat(timespec="seconds")
+    return ReportContent(
+        title=TITLE,
+        notice=NOTICE,
+        created=created,
+        paper=options.paper,
+        footer=_footer(assessment),
+        sections=(
+            Section("Patient Information", _patient_blocks(case.patient)),
+            Section("Image Details", _image_blocks(case, manifest)),
+            Section("Model Classification Result", _classification_blocks(case)),
+            Section("Confidence Level", _confidence_blocks(case)),
+            Section("Explainable AI (Grad-CAM) Visualizations", _explanation_blocks(case)),
+            summary_section(case.assessment, case.evidence, case.words, options),
+        ),
+        sources=tuple(source.text for source in SOURCES),
+        patient_page=patient_page(case.evidence) if options.patient_page else None,
+    )
+
+
+def _check_model(assessment: Assessment, manifest: Manifest | None) -> None:
+    model = assessment.model
+    if manifest is not None and (manifest.name, manifest.version) != (model.name, model.version):
+        raise BundleError(
+            f"the image was answered by {model.name} {model.version}, but the manifest is that of "
+            f"{manifest.name} {manifest.version}, whose measured numbers say nothing about this "
+            "answer; give the model that answered, or none"
+        )
+
+
+def _case(
+    assessment: Assessment,
+    manifest: Manifest | None,
+    image: ImageSource | RasterImage,
+    patient: PatientDetails | None,
+    explain: Diagnosis | None,
+) -> _Case:
+    prediction, info = assessment.prediction, assessment.image
+    measured = read_measured(manifest)
+    shown = explain or prediction.diagnosis
+    pixels = read_original(image, info)
+    return _Case(
+        assessment=assessment,
+        patient=patient or _NO_PATIENT,
+        evidence=Evidence(prediction, manifest, measured, read_referral(manifest)),
+        words=explain_in_words(assessment, diagnosis=shown, measured=measured),
+        figures=explanation_figures(pixels, assessment.explanation, shown, info),
+        pixels=pixels,
+    )
+
+
+def _footer(assessment: Assessment) -> str:
+    model = assessment.model
+    return f"{model.name} {model.version} | image {assessment.image.sha256[:12]}"
+
+
+def _patient_blocks(patient: PatientDetails) -> tuple[Block, ...]:
+    age = "" if patient.age_years is None else f"{patient.age_years} years"
+    rows = [("Patient ID", patient.patient_id)]
+    rows += [("Name", patient.name)] if patient.name else []
+    rows += [
+        ("Age", age),
+        ("Sex", patient.sex or ""),
+        ("Body site", patient.body_site),
+        ("Remarks", patient.remarks),
+    ]
+    return (Facts(tuple((label, value or _NOT_STATED) for label, value in rows)),)
+
+
+def _image_blocks(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
+    info, quality = case.assessment.image, case.assessment.quality
+    rows = (
+        ("File", info.name),
+        ("Size", f"{info.width} x {info.height} pixels"),
+        ("SHA-256", info.sha256),
+        ("Assessed", time_words(case.assessment.created)),
+        ("Sharpness", f"{quality.sharpness:.0f} (variance of the Laplacian)"),
+        ("Brightness", f"{quality.brightness:.0f} of 255"),
+        ("Over-exposed", f"{percent(quality.overexposed_share)} of the view"),
+    )
+    facts = Facts(rows, original_figure(case.pixels, caption="The assessed image"))
+    remarks = tuple(f"Image quality: {remark}" for remark in quality.remarks) + info.notes
+    warnings = tuple(Paragraph(remark, "warning") for remark in remarks)
+    return (facts, *warnings, *_quality_verdict(case, manifest))
+
+
+def _quality_verdict(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
+    if manifest is None or manifest.quality_reference is None:
+        text = "Usual range of sharpness and exposure: not measured for this model."
+        return (Paragraph(text, "note"),)
+    if case.assessment.quality.remarks:
+        return ()
+    text = "Image quality: within the range of the training images, nothing to remark."
+    return (Paragraph(text, "note"),)
+
+
+def _classification_blocks(case: _Case) -> tuple[Block, ...]:
+    diagnosis = case.evidence.prediction.diagnosis
+    kind = "Counts as malignant" if diagnosis.malignant else "Benign class"
+    statements = tuple(cited(statement) for statement in interpretation(diagnosis))
+    return (
+        Headline("Predicted Category", str(diagnosis), kind),
+        Paragraph("Clinical interpretation of this class in general:", "lead"),
+        Bullets(statements),
+        Paragraph("How reliable this model is for this class:", "lead"),
+        Bullets(reliability(diagnosis, case.evidence.measured)),
+    )
+
+
+def _confidence_blocks(case: _Case) -> tuple[Block, ...]:
+    prediction = case.evidence.prediction
+    return (
+        Headline("Confidence Score", confidence_score(prediction)),
+        Paragraph(calibration(case.evidence)),
+        probability_bars(prediction),
+        Paragraph(prediction_set(prediction.prediction_set)),
+        *(Paragraph(sentence) for sentence in referral_advice(case.evidence)),
+    )
+
+
+def _explanation_blocks(case: _Case) -> tuple[Block, ...]:
+    shown, predicted = case.words.diagnosis, case.evidence.prediction.diagnosis
+    other: tuple[Block, ...] = ()
+    if shown is not predicted:
+        text = f"The pictures explain {shown}, as asked, not the predicted category {predicted}."
+        other = (Paragraph(text, "warning"),)
+    return (*other, case.figures, Paragraph(case.words.text))

@@ -1,0 +1,191 @@
+"""Sentences on one answer: how sure, how reliable, what it means for referral."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.decision import ReferralMeasures
+from dermassist.explain.words import FEW_IMAGES, percent
+from dermassist.measured import Measured
+from dermassist.model.manifest import Manifest
+from dermassist.report.clinical import TEMPERATURE, Statement, cited
+from dermassist.report.content import Bar, Bars
+from dermassist.results import Prediction, PredictionSet, Referral
+
+NOT_MEASURED = "not measured"
+MALIGNANT_SUM = "Malignant classes together (MEL, BCC, AKIEC)"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the sentences rest on.
+
+    Attributes:
+        prediction: of the image.
+        manifest: of the model, or ``None`` where it is not at hand.
+        measured: the model's evaluation, or ``None`` where there is none.
+        referral: what the referral threshold does on test images, or ``None``.
+    """
+
+    prediction: Prediction
+    manifest: Manifest | None
+    measured: Measured | None
+    referral: ReferralMeasures[Estimate] | None
+
+
+def estimate_words(estimate: Estimate) -> str:
+    """Return a share with its 95 % interval, in words."""
+    value = percent(estimate.value)
+    if math.isnan(estimate.value):
+        return value
+    if math.isnan(estimate.low):
+        return f"{value} (too few lesions for an interval)"
+    return f"{value} (95 % interval {percent(estimate.low)} to {percent(estimate.high)})"
+
+
+def confidence_score(prediction: Prediction) -> str:
+    """Return the paper's form of the confidence: ``0.92 (92 %)``."""
+    return f"{prediction.confidence:.2f} ({percent(prediction.confidence)})"
+
+
+def reliability(diagnosis: Diagnosis, measured: Measured | None) -> tuple[str, ...]:
+    """Say how answers with this class fared in the model's own test."""
+    if measured is None:
+        return (f"Reliability: {NOT_MEASURED} for this model.",)
+    row = measured.of_class(diagnosis)
+    sentences = [_precision_words(diagnosis, measured), _recall_words(diagnosis, measured)]
+    if 0 < row.lesions < FEW_IMAGES:
+        sentences.append(f"Only {row.lesions} test lesions were of this class; this says little.")
+    if measured.protocol:
+        sentences.append(f"Tested on: {measured.protocol}.")
+    return tuple(sentences)
+
+
+def calibration(evidence: Evidence) -> str:
+    """Say whether the probabilities were fitted to observed frequencies, and how well."""
+    if not evidence.prediction.calibrated:
+        text = "The probabilities are not calibrated: a temperature was not measured for this model"
+        return cited(Statement(f"{text}.", TEMPERATURE))
+    sentence = cited(
+        Statement("The probabilities were calibrated on validation lesions.", TEMPERATURE)
+    )
+    if evidence.measured is None:
+        return f"{sentence} Calibration error in the test: {NOT_MEASURED}."
+    error = evidence.measured.report.summary.overall.calibration_error
+    return f"{sentence} Expected calibration error in the test: {estimate_words(error)}."
+
+
+def prediction_set(members: PredictionSet | None) -> str:
+    """Say which diagnoses could not be excluded, and with which promise."""
+    if members is None:
+        return f"Prediction set: {NOT_MEASURED} for this model."
+    if not members.diagnoses:
+        return (
+            f"Prediction set ({percent(members.coverage)}): empty. The image is unlike the "
+            "calibration images of every class."
+        )
+    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses)
+    text = (
+        f"Prediction set ({percent(members.coverage)}): {names}. Such sets were calibrated to hold "
+        f"the true diagnosis in {percent(members.coverage)} of cases."
+    )
+    if members.not_guaranteed:
+        codes = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
+        text += f" This is not guaranteed for {codes}: too few calibration lesions."
+    return text
+
+
+def referral_advice(evidence: Evidence) -> tuple[str, ...]:
+    """Say whether the malignant probability reaches the threshold, and what that is worth."""
+    referral = evidence.prediction.referral
+    if referral is None:
+        together = percent(evidence.prediction.malignancy)
+        return (f"{MALIGNANT_SUM}: {together}. Referral threshold: {NOT_MEASURED} for this model.",)
+    relation, advice = _relation(referral)
+    sentence = (
+        f"{MALIGNANT_SUM}: {percent(referral.malignancy)}. This {relation} the referral threshold "
+        f"of {percent(referral.threshold)}, which was chosen on validation lesions for a "
+        f"sensitivity of {percent(referral.target_sensitivity)}. {advice}"
+    )
+    if evidence.referral is None:
+        worth = f"Sensitivity and specificity of the threshold in the test: {NOT_MEASURED}."
+    else:
+        worth = (
+            "In the test, the threshold had a sensitivity of "
+            f"{estimate_words(evidence.referral.sensitivity)} and a specificity of "
+            f"{estimate_words(evidence.referral.specificity)}."
+        )
+    return sentence, worth
+
+
+def referral_value(prediction: Prediction) -> str:
+    """Return the referral advice in a word or two."""
+    if prediction.referral is None:
+        return NOT_MEASURED
+    return "Advised" if prediction.referral.advised else "Threshold not reached"
+
+
+def probability_bars(prediction: Prediction) -> Bars:
+    """Return the seven probabilities, most probable first, and the malignant sum."""
+    members = prediction.prediction_set.diagnoses if prediction.prediction_set else ()
+    bars = [
+        Bar(
+            label=str(diagnosis),
+            share=share,
+            text=_short(share),
+            tag=_tag(diagnosis, in_set=diagnosis in members),
+            strong=diagnosis is prediction.diagnosis,
+        )
+        for diagnosis, share in prediction.ranked
+    ]
+    referral = prediction.referral
+    threshold = None if referral is None else referral.threshold
+    together = prediction.malignancy
+    total = Bar(
+        "MEL, BCC and AKIEC together",
+        together,
+        _short(together),
+        tag="" if threshold is None else "line: threshold",
+        mark=threshold,
+    )
+    return Bars((*bars, total))
+
+
+def _precision_words(diagnosis: Diagnosis, measured: Measured) -> str:
+    answered = sum(row[diagnosis.index] for row in measured.report.confusion)
+    if answered == 0:
+        return f"In the test the model never answered {diagnosis}."
+    share = estimate_words(measured.of_class(diagnosis).measures.precision)
+    return (
+        f"In the test, the model was right for {share} of the {answered:,} images that it answered "
+        f"with {diagnosis}."
+    )
+
+
+def _recall_words(diagnosis: Diagnosis, measured: Measured) -> str:
+    row = measured.of_class(diagnosis)
+    if not row.scored:
+        return f"How many cases of it are recognised: {NOT_MEASURED}, too few test images show it."
+    share = estimate_words(row.measures.recall)
+    return (
+        f"Of the {row.images:,} test images that show it ({row.lesions:,} lesions), the model "
+        f"recognised {share}."
+    )
+
+
+def _relation(referral: Referral) -> tuple[str, str]:
+    if referral.advised:
+        return "reaches", "An assessment by a clinician is advised."
+    return "is below", "This does not exclude a malignant lesion."
+
+
+def _short(share: float) -> str:
+    return percent(share).replace("less than", "<").replace("more than", ">")
+
+
+def _tag(diagnosis: Diagnosis, *, in_set: bool) -> str:
+    parts = (["malignant"] if diagnosis.malignant else []) + (["in the set"] if in_set else [])
+    return ", ".join(parts)

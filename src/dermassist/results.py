@@ -1,0 +1,286 @@
+"""What travels between the layers: frozen results, with plain dictionaries for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT, Diagnosis
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model answered.
+
+    ``sha256`` is the hash of the bundle's manifest, which names the hash of every other file.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Referral:
+    """Whether the malignant probabilities together reach the referral threshold.
+
+    Attributes:
+        malignancy: calibrated probability of melanoma, basal cell carcinoma or akiec, 0 to 1.
+        threshold: chosen on validation lesions for ``target_sensitivity``.
+        target_sensitivity: what the threshold was chosen for, 0 to 1.
+    """
+
+    malignancy: float
+    threshold: float
+    target_sensitivity: float
+
+    @property
+    def advised(self) -> bool:
+        """Whether the threshold is reached."""
+        return self.malignancy >= self.threshold
+
+
+@dataclass(frozen=True)
+class PredictionSet:
+    """Diagnoses that a conformal predictor could not exclude (may be several, or none).
+
+    Attributes:
+        diagnoses: members, most probable first.
+        coverage: share of cases whose true diagnosis such sets hold, as calibrated, 0 to 1.
+        not_guaranteed: diagnoses with too few calibration cases for that statement.
+    """
+
+    diagnoses: tuple[Diagnosis, ...]
+    coverage: float
+    not_guaranteed: tuple[Diagnosis, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The seven probabilities of one image.
+
+    Attributes:
+        probabilities: in the order of ``Diagnosis``; they add up to 1.
+        logits: the network's outputs before temperature and softmax.
+        calibrated: whether a temperature fitted on validation lesions was applied.
+        referral: ``None`` where no threshold was measured for this model.
+        prediction_set: ``None`` where no sets were calibrated for this model.
+    """
+
+    probabilities: tuple[float, ...]
+    logits: tuple[float, ...]
+    calibrated: bool
+    referral: Referral | None = None
+    prediction_set: PredictionSet | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The most probable diagnosis."""
+        return DIAGNOSES[int(np.argmax(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable diagnosis, 0 to 1."""
+        return max(self.probabilities)
+
+    @property
+    def malignancy(self) -> float:
+        """Probability of melanoma, basal cell carcinoma and akiec together, 0 to 1."""
+        return sum(self.probability(diagnosis) for diagnosis in MALIGNANT)
+
+    @property
+    def ranked(self) -> tuple[tuple[Diagnosis, float], ...]:
+        """Diagnoses with their probabilities, most probable first."""
+        pairs = zip(DIAGNOSES, self.probabilities, strict=True)
+        return tuple(sorted(pairs, key=lambda pair: -pair[1]))
+
+    def probability(self, diagnosis: Diagnosis) -> float:
+        """Return the probability of one diagnosis, 0 to 1."""
+        return self.probabilities[diagnosis.index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "diagnosis": self.diagnosis.code,
+            "diagnosis_name": str(self.diagnosis),
+            "confidence": self.confidence,
+            "malignancy": self.malignancy,
+            "calibrated": self.calibrated,
+            "probabilities": dict(zip(CODES, self.probabilities, strict=True)),
+            "logits": dict(zip(CODES, self.logits, strict=True)),
+            "referral": _referral_to_dict(self.referral),
+            "prediction_set": _set_to_dict(self.prediction_set),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Prediction:
+        """Rebuild from ``to_dict``'s form."""
+        return cls(
+            probabilities=tuple(float(values["probabilities"][code]) for code in CODES),
+            logits=tuple(float(values["logits"][code]) for code in CODES),
+            calibrated=bool(values["calibrated"]),
+            referral=_referral_from_dict(values["referral"]),
+            prediction_set=_set_from_dict(values["prediction_set"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where the evidence for each diagnosis lies.
+
+    Attributes:
+        evidence: ``(7, rows, columns)`` float32, signed, in logits: the mean of a diagnosis' map
+            is its logit less its bias. ``relu(evidence) / (rows * columns)`` is Grad-CAM.
+        to_image: ``(2, 3)`` float64, maps ``(column, row, 1)`` of the grid to pixel centres
+            ``(x, y)`` of the upright image.
+        scale: evidence in logits at which colours saturate, the same for every image.
+    """
+
+    evidence: NDArray[np.float32]
+    to_image: NDArray[np.float64]
+    scale: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "evidence": {
+                code: np.round(grid.astype(float), 5).tolist()
+                for code, grid in zip(CODES, self.evidence, strict=True)
+            },
+            "to_image": self.to_image.tolist(),
+            "scale": self.scale,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Explanation:
+        """Rebuild from ``to_dict``'s form; evidence is kept to five decimals."""
+        return cls(
+            evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
+            to_image=np.array(values["to_image"], np.float64),
+            scale=float(values["scale"]),
+        )
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """How far the image is like those that the model was measured on.
+
+    Attributes:
+        short_side_px: of the original.
+        sharpness: variance of the Laplacian of the network's grey view, grey levels squared.
+        brightness: mean grey level of the view, 0 to 255.
+        overexposed_share: share of the view's pixels at 250 or more in every channel, 0 to 1.
+        remarks: sentences for a person; empty where nothing stands out.
+    """
+
+    short_side_px: int
+    sharpness: float
+    brightness: float
+    overexposed_share: float
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """Which image was assessed: its name, size in px, hash, and what reading it had to decide."""
+
+    name: str
+    width: int
+    height: int
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """One image, answered.
+
+    ``created`` is an ISO 8601 time with its offset.
+    """
+
+    image: ImageInfo
+    prediction: Prediction
+    explanation: Explanation
+    quality: ImageQuality
+    model: ModelInfo
+    created: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "created": self.created,
+            "image": _plain(vars(self.image)),
+            "model": dict(vars(self.model)),
+            "prediction": self.prediction.to_dict(),
+            "quality": _plain(vars(self.quality)),
+            "explanation": self.explanation.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Assessment:
+        """Rebuild from ``to_dict``'s form.
+
+        Raises:
+            ValueError: the form is of another version.
+            KeyError: a part is missing.
+        """
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version must be {SCHEMA_VERSION}, got {values['schema_version']!r}"
+            )
+        image, quality = ImageInfo(**values["image"]), ImageQuality(**values["quality"])
+        return cls(
+            image=replace(image, notes=tuple(image.notes)),
+            prediction=Prediction.from_dict(values["prediction"]),
+            explanation=Explanation.from_dict(values["explanation"]),
+            quality=replace(quality, remarks=tuple(quality.remarks)),
+            model=ModelInfo(**values["model"]),
+            created=str(values["created"]),
+        )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
+    }
+
+
+def _referral_to_dict(referral: Referral | None) -> dict[str, Any] | None:
+    return None if referral is None else {**vars(referral), "advised": referral.advised}
+
+
+def _referral_from_dict(values: Mapping[str, Any] | None) -> Referral | None:
+    if values is None:
+        return None
+    return Referral(
+        malignancy=float(values["malignancy"]),
+        threshold=float(values["threshold"]),
+        target_sensitivity=float(values["target_sensitivity"]),
+    )
+
+
+def _set_to_dict(prediction_set: PredictionSet | None) -> dict[str, Any] | None:
+    if prediction_set is None:
+        return None
+    return {
+        "diagnoses": [diagnosis.code for diagnosis in prediction_set.diagnoses],
+        "coverage": prediction_set.coverage,
+        "not_guaranteed": [diagnosis.code for diagnosis in prediction_set.not_guaranteed],
+    }
+
+
+def _set_from_dict(values: Mapping[str, Any] | None) -> PredictionSet | None:
+    if values is None:
+        return None
+    return PredictionSet(
+        diagnoses=tuple(Diagnosis.from_code(code) for code in values["diagnoses"]),
+        coverage=float(values["coverage"]),
+        not_guaranteed=tuple(Diagnosis.from_code(code) for code in values["not_guaranteed"]),
+    )

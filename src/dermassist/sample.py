@@ -1,0 +1,67 @@
+"""The bundled sample: a drawn lesion, no patient's, to try and to check an installation with."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_NAME = "synthetic_lesion.jpg"
+_SKIN = np.array([222.0, 176.0, 160.0])
+_PIGMENT = np.array([110.0, 68.0, 52.0])
+_BORDER_WAVES = 6
+_WIDTH, _HEIGHT = 600, 450
+
+
+def sample_path() -> Path:
+    """Return the path of the bundled synthetic image."""
+    return Path(str(resources.files("dermassist") / "samples" / SAMPLE_NAME))
+
+
+def draw_lesion(
+    random: np.random.Generator, *, width: int = _WIDTH, height: int = _HEIGHT
+) -> NDArray[np.uint8]:
+    """Draw a pigmented blot with an uneven border on mottled skin.
+
+    It resembles a dermatoscopic image in colours and framing only; it shows no disease and no
+    model was trained on it.
+
+    Args:
+        random: makes every drawing different, and the same one repeatable.
+        width: in px.
+        height: in px.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB.
+    """
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    short = min(width, height)
+    inside = _blot(x - width / 2, y - height / 2, short, random)
+    mottle = _noise(random, width, height, short / 40) * 9 + _noise(random, width, height, 1.5) * 5
+    network = _noise(random, width, height, short / 110) * 22 * inside
+    pigment = inside[..., None] * (_PIGMENT - _SKIN)
+    image = _SKIN + pigment + (mottle + network)[..., None]
+    return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
+
+
+def _blot(
+    x: NDArray[np.float64], y: NDArray[np.float64], short: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return pigment from 0 (skin) to 1: a disc whose radius waves with the angle."""
+    angle, distance = np.arctan2(y, x), np.hypot(x, y * 1.2)
+    radius = np.full_like(angle, short * 0.26)
+    for wave in range(1, _BORDER_WAVES + 1):
+        amplitude, phase = random.uniform(0, short * 0.045 / wave), random.uniform(0, 2 * np.pi)
+        radius += amplitude * np.cos(wave * angle + phase)
+    return np.asarray(1.0 / (1.0 + np.exp((distance - radius) / (short * 0.02))))
+
+
+def _noise(
+    random: np.random.Generator, width: int, height: int, sigma: float
+) -> NDArray[np.float64]:
+    """Return blurred noise of unit variance."""
+    blurred = cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), max(sigma, 0.5))
+    return np.asarray(blurred / blurred.std())

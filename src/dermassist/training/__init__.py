@@ -1,0 +1,1 @@
+"""Training: augmentation, the Lightning module, the run."""

@@ -1,0 +1,52 @@
+"""What this machine computes fast, and how to let it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+#: Instruction sets that multiply bfloat16 matrices; without them bfloat16 is emulated, slowly.
+_BFLOAT16_SETS = ("amx_bf16", "avx512_bf16", "bf16")
+
+
+def trainer_precision(wanted: str) -> str:
+    """Return Lightning's name of the precision to train in.
+
+    Args:
+        wanted: ``mixed`` or ``float32``. Mixed precision is used on CUDA devices and on
+            processors with bfloat16 matrix instructions; elsewhere it would be many times
+            slower, and training runs in float32. The run's record says which.
+    """
+    if wanted == "mixed" and (torch.cuda.is_available() or computes_bfloat16()):
+        return "bf16-mixed"
+    return "32-true"
+
+
+def computes_bfloat16() -> bool:
+    """Tell whether the processor has bfloat16 matrix instructions."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _BFLOAT16_SETS)
+
+
+def keep_freed_memory() -> bool:
+    """Make glibc keep the memory that the network frees, instead of returning it to the kernel.
+
+    Activations of a step are freed and allocated again in the next. By default glibc unmaps
+    each, and the kernel zeroes every page anew, which costs a third of a step on a CPU
+    (``benchmarks/training_speed.py``). See mallopt(3).
+
+    Returns:
+        Whether it took effect: only where the C library is glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return False
+    never_map = library.mallopt(_M_MMAP_MAX, 0)
+    never_trim = library.mallopt(_M_TRIM_THRESHOLD, -1)
+    return bool(never_map and never_trim)

@@ -1,0 +1,252 @@
+"""One training from configuration to weights on disk; killed at any point, it resumes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+
+from dermassist.config import TrainingConfig
+from dermassist.data.cache import FieldCache
+from dermassist.data.ham10000 import Record
+from dermassist.diagnosis import DIAGNOSES
+from dermassist.errors import ConfigError, DataError
+from dermassist.model.weights import load_weights, read_weights, write_weights
+from dermassist.storage import write_text
+from dermassist.training.hardware import keep_freed_memory, trainer_precision
+from dermassist.training.interruption import (
+    InterruptedCheckpoint,
+    expected_warnings_ignored,
+    returning_after_interrupt,
+)
+from dermassist.training.loader import EpochData
+from dermassist.training.module import SELECTION_METRIC, LesionModule
+
+_log = logging.getLogger(__name__)
+
+BEST_WEIGHTS_NAME = "best_model.pth"
+LAST_WEIGHTS_NAME = "last_model.pth"
+RECORD_NAME = "run.json"
+CHECKPOINT_FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where and with how much of the machine a training runs; none of it changes the result.
+
+    Attributes:
+        directory: receives checkpoints, weights and the record.
+        workers: processes that augment images beside the training process.
+        devices: processes or accelerators to train on.
+        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
+        progress: draw a progress bar.
+    """
+
+    directory: Path
+    workers: int = 1
+    devices: int = 1
+    accelerator: str = "auto"
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Records to learn from and records to choose by."""
+
+    train: tuple[Record, ...]
+    validation: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.validation:
+            raise ConfigError("training needs at least one training and one validation image")
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training left behind.
+
+    Attributes:
+        best_weights: weights of the epoch with the highest validation macro F1.
+        last_weights: weights after the last epoch.
+        best_macro_f1: on validation.
+        epochs: finished epochs.
+        finished: False where the run was interrupted; run the same command to resume.
+    """
+
+    best_weights: Path
+    last_weights: Path
+    best_macro_f1: float
+    epochs: int
+    finished: bool
+
+
+def train(
+    config: TrainingConfig,
+    parts: Parts,
+    cache: FieldCache,
+    settings: RunSettings,
+    *,
+    initial_weights: dict[str, Tensor],
+    origin: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> TrainingOutcome:
+    """Train, or resume the training that ``settings.directory`` holds.
+
+    Args:
+        config: the recipe.
+        parts: who is trained on and who chooses.
+        cache: fields of all these records.
+        settings: where and on what.
+        initial_weights: ImageNet or any other start; ignored when resuming.
+        origin: what the run's record says besides, in plain JSON types: splits, start weights.
+        callbacks: further Lightning callbacks.
+
+    Returns:
+        Paths of the weights written; with ``finished`` False after Ctrl-C.
+
+    Raises:
+        ConfigError: the directory holds a training with another configuration.
+        WeightsError: the initial weights do not fit.
+    """
+    _check_same_run(config, parts, origin or {}, settings.directory)
+    keep_freed_memory()
+    torch.manual_seed(config.optimisation.seed)
+    counts = Counter(record.diagnosis for record in parts.train)
+    module = LesionModule(config, class_counts=[counts[d] for d in DIAGNOSES])
+    load_weights(module.network, initial_weights)
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped overload in torch
+    checkpoint = _best_checkpoint(settings.directory)
+    data = EpochData(config, parts.train, parts.validation, cache=cache, workers=settings.workers)
+    with expected_warnings_ignored():
+        trainer = _make_trainer(
+            config, settings, [checkpoint, _last_checkpoint(settings.directory), *callbacks]
+        )
+        _log.info("training in %s", trainer.precision)
+        with returning_after_interrupt(trainer):
+            trainer.fit(module, data, ckpt_path=_resume_path(settings.directory), weights_only=True)
+    return _finish(module, trainer, checkpoint, settings.directory)
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Read what ``train`` recorded of a run.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    try:
+        record: dict[str, Any] = json.loads((directory / RECORD_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{directory}: holds no training run ({error})") from error
+    return record
+
+
+def _check_same_run(
+    config: TrainingConfig, parts: Parts, origin: Mapping[str, Any], directory: Path
+) -> None:
+    """Write the run's record, or check that the one found is the same run's."""
+    record = {
+        "config": config.to_dict(),
+        "origin": dict(origin),
+        "train_images": len(parts.train),
+        "validation_images": len(parts.validation),
+        "first_train_image": parts.train[0].image_id,
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    path = directory / RECORD_NAME
+    if not path.exists():
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{directory}: holds a training with another configuration or other data; "
+            "give another folder, or remove this one"
+        )
+
+
+def _best_checkpoint(directory: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=directory / CHECKPOINT_FOLDER,
+        filename="best",
+        monitor=SELECTION_METRIC,
+        mode="max",
+        enable_version_counter=False,
+    )
+
+
+def _last_checkpoint(directory: Path) -> ModelCheckpoint:
+    """Keep the newest epoch, better or not: what a killed run resumes from."""
+    return ModelCheckpoint(
+        dirpath=directory / CHECKPOINT_FOLDER,
+        filename="last",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _make_trainer(
+    config: TrainingConfig, settings: RunSettings, callbacks: list[Callback]
+) -> lightning.Trainer:
+    optimisation = config.optimisation
+    extra: list[Callback] = [
+        LearningRateMonitor(),
+        InterruptedCheckpoint(settings.directory / CHECKPOINT_FOLDER / "interrupted.ckpt"),
+    ]
+    if settings.progress:
+        extra.append(TQDMProgressBar(refresh_rate=10))
+    if optimisation.ema_decay > 0.0:
+        extra.append(EMAWeightAveraging(decay=optimisation.ema_decay))
+    precision: Any = trainer_precision(optimisation.precision)
+    return lightning.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        strategy="ddp" if settings.devices > 1 else "auto",
+        precision=precision,
+        max_epochs=optimisation.epochs_to_run,
+        callbacks=[*extra, *callbacks],
+        logger=CSVLogger(settings.directory, name="log"),
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+    )
+
+
+def _resume_path(directory: Path) -> Path | None:
+    path = directory / CHECKPOINT_FOLDER / "last.ckpt"
+    return path if path.is_file() else None
+
+
+def _finish(
+    module: LesionModule, trainer: lightning.Trainer, checkpoint: ModelCheckpoint, directory: Path
+) -> TrainingOutcome:
+    """Turn the checkpoints into plain weights. Selected weights are the averaged ones."""
+    best, last = directory / BEST_WEIGHTS_NAME, directory / LAST_WEIGHTS_NAME
+    folder = directory / CHECKPOINT_FOLDER
+    for target, name in ((best, "best.ckpt"), (last, "last.ckpt")):
+        if trainer.is_global_zero and (folder / name).is_file():
+            load_weights(module.network, read_weights(folder / name))
+            write_weights(module.network, target)
+    score = checkpoint.best_model_score
+    return TrainingOutcome(
+        best_weights=best,
+        last_weights=last,
+        best_macro_f1=float(score) if score is not None else float("nan"),
+        epochs=trainer.current_epoch,
+        finished=trainer.state.finished and trainer.current_epoch >= (trainer.max_epochs or 0),
+    )

@@ -1,0 +1,139 @@
+"""What the trials of a study add up to, read from its storage a few new trials at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from optuna.trial import TrialState
+
+from dermassist.tuning.memetic.plan import Plan, plan_of
+from dermassist.tuning.memetic.population import Individual, Population
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optuna.trial import FrozenTrial
+
+    from dermassist.tuning.memetic.encoding import Key, SearchSpace
+
+
+@dataclass
+class Tally:
+    """Points and plans of some trials: those that are finished, or those that are not."""
+
+    keys: set[Key] = field(default_factory=set)
+    #: Trials by generation and, for moves, the root they climb from; None for births.
+    slots: Counter[tuple[int, int | None]] = field(default_factory=Counter)
+    generation: int = 0
+    trials: int = 0
+
+    def count(self, plan: Plan | None) -> None:
+        """Count a trial that takes a slot of its generation."""
+        self.trials += 1
+        if plan is not None:
+            root = plan.move.root if plan.move is not None else None
+            self.slots[plan.generation, root] += 1
+            self.generation = max(self.generation, plan.generation)
+
+
+class Ledger:
+    """The population, the points tried and the slots taken, within one search space.
+
+    Finished trials never change and are read once. Running and waiting ones are read anew each
+    time; they take their slot and their point from the moment they are planned, so one that died
+    with its process blocks nobody.
+    """
+
+    def __init__(self, space: SearchSpace, *, sign: float) -> None:
+        self.space = space
+        self.population = Population()
+        #: Trials from which every move has been tried; so it stays, hence this is only a memory.
+        self.summits: set[int] = set()
+        self._sign = sign
+        self._finished = Tally()
+        self._pending = Tally()
+        self._open: list[int] = []
+        self._seen = 0
+
+    def update(self, trials: Sequence[FrozenTrial], *, own_number: int) -> None:
+        """Read what is new among all trials of the study; the asking trial does not count."""
+        to_read = [*self._open, *range(self._seen, len(trials))]
+        self._open, self._pending, self._seen = [], Tally(), len(trials)
+        for position in to_read:
+            trial = trials[position]
+            if trial.state.is_finished():
+                self._close(trial)
+                continue
+            self._open.append(position)
+            if trial.number != own_number:
+                self._note_pending(trial)
+
+    @property
+    def generation(self) -> int:
+        """Return the newest generation of which a trial has been planned."""
+        return max(self._finished.generation, self._pending.generation)
+
+    @property
+    def started(self) -> int:
+        """Return how many trials have a place in the search: planned, running or not failed."""
+        return self._finished.trials + self._pending.trials
+
+    def slots(self, generation: int, *, root: int | None) -> int:
+        """Return how many trials of a generation are births (None) or moves of one root."""
+        slot = (generation, root)
+        return self._finished.slots[slot] + self._pending.slots[slot]
+
+    def tried(self, key: Key) -> bool:
+        """Tell whether a point is finished, in whatever state, or being tried."""
+        return key in self._finished.keys or key in self._pending.keys
+
+    def is_contested(self, plan: Plan) -> bool:
+        """Tell whether another trial has the planned point, though it had none when planned.
+
+        A repeated point of an exhausted space is contested by nobody.
+        """
+        return self._planned_key(plan) in self._pending.keys
+
+    @property
+    def points_tried(self) -> int:
+        """Return how many different points are finished or being tried."""
+        return len(self._finished.keys | self._pending.keys)
+
+    def _close(self, trial: FrozenTrial) -> None:
+        if not self.space.holds(trial.distributions):
+            return
+        key = self.space.key(trial.params)
+        self._finished.keys.add(key)
+        if trial.state == TrialState.FAIL:
+            return
+        plan = plan_of(trial)
+        self._finished.count(plan)
+        if trial.state == TrialState.COMPLETE and trial.value is not None:
+            self.population.add(self._individual(trial, trial.value, plan, key))
+
+    def _individual(
+        self, trial: FrozenTrial, value: float, plan: Plan | None, key: Key
+    ) -> Individual:
+        point, cost = self.space.encode(trial.params), self._sign * value
+        if plan is None or self._planned_key(plan) != key:
+            # a person or another sampler has set some of its parameters
+            return Individual(trial.number, point, cost)
+        reach = plan.reach if plan.move is None else plan.move.step
+        return Individual(trial.number, point, cost, plan.move, reach)
+
+    def _note_pending(self, trial: FrozenTrial) -> None:
+        plan = plan_of(trial)
+        self._pending.count(plan)
+        if self.space.holds(trial.distributions):
+            self._pending.keys.add(self.space.key(trial.params))
+        elif plan is not None and (key := self._planned_key(plan)) is not None:
+            self._pending.keys.add(key)
+
+    def _planned_key(self, plan: Plan) -> Key | None:
+        """Return the key of a planned point, or None if it was planned in another space."""
+        if not plan.values.keys() >= self.space.distributions.keys():
+            return None
+        each = self.space.distributions.items()
+        return self.space.key({name: own.to_external_repr(plan.values[name]) for name, own in each})

@@ -1,0 +1,173 @@
+"""The memetic sampler as Optuna sees it: it reads the study, plans a trial and leaves a note."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING, Any
+
+from optuna.samplers import BaseSampler
+
+from dermassist.tuning.memetic.argument import check_count
+from dermassist.tuning.memetic.design import stratified
+from dermassist.tuning.memetic.encoding import dimension_of
+from dermassist.tuning.memetic.local_search import PatternSearch
+from dermassist.tuning.memetic.mutation import PolynomialMutation
+from dermassist.tuning.memetic.record import Memories, read_trials, write_plan
+from dermassist.tuning.memetic.sbx import SimulatedBinaryCrossover
+from dermassist.tuning.memetic.selection import TournamentSelection
+from dermassist.tuning.memetic.strategy import Strategy
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+    from dermassist.tuning.memetic.crossover import Crossover
+    from dermassist.tuning.memetic.ledger import Ledger
+    from dermassist.tuning.memetic.plan import Plan
+
+_SELECTION = TournamentSelection()
+_CROSSOVER = SimulatedBinaryCrossover()
+_MUTATION = PolynomialMutation()
+_LOCAL_SEARCH = PatternSearch()
+#: Points a process gives up because another one has taken them, before it keeps one all the same.
+_ATTEMPTS = 8
+
+
+class MemeticSampler(BaseSampler):
+    """A genetic search whose best members are refined by hill climbing, for one objective.
+
+    It searches floats (linear, logarithmic, stepped), integers and categories. All its state is in
+    the study's storage: a search can be stopped, killed and resumed, and any number of processes
+    can work on it. A point that has been tried is not tried again unless the space is finite and
+    exhausted. With the same seed and one process a search repeats exactly, also across restarts.
+    Parameters that not every finished trial has had, as in conditional spaces, are drawn at
+    random. Pruned trials keep their point from being tried again but have no offspring.
+    Constraints (``Trial.set_constraint``) are not considered.
+
+    Source: Moscato (1989), Caltech Concurrent Computation Program, report 826; the operators name
+    their own.
+
+    Args:
+        population_size: number of first points and of parents, at least 2.
+        selection: how parents are chosen.
+        crossover: how two parents make a child.
+        mutation: how a child is changed.
+        local_search: how the best are refined; None for a plain genetic search.
+        seed: an integer of at least 0; None draws one.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        population_size: int = 10,
+        selection: TournamentSelection = _SELECTION,
+        crossover: Crossover = _CROSSOVER,
+        mutation: PolynomialMutation = _MUTATION,
+        local_search: PatternSearch | None = _LOCAL_SEARCH,
+        seed: int | None = None,
+    ) -> None:
+        check_count("population_size", population_size, at_least=2)
+        if seed is not None:
+            check_count("seed", seed, at_least=0)
+        self._strategy = Strategy(population_size, selection, crossover, mutation, local_search)
+        self._entropy = None if seed is None else int(seed)
+        self._memories = Memories()
+        self._lock = threading.Lock()
+
+    def reseed_rng(self) -> None:
+        """Forget the seed: from now on chance is drawn anew."""
+        self._entropy = _drawn_entropy()
+
+    def infer_relative_search_space(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002 - part of Optuna's interface
+    ) -> dict[str, BaseDistribution]:
+        """Return the parameters that every finished trial of the study has had."""
+        with self._lock:
+            return self._memories.of(study).shared_space(study)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the parameters of the next point, once no other process has taken it.
+
+        Raises:
+            ValueError: the study has more than one objective.
+        """
+        _refuse_many_objectives(study)
+        if not search_space:
+            return {}
+        with self._lock:
+            ledger = self._memories.of(study).ledger(study, search_space)
+            plan = self._claim(study, trial, ledger)
+        items = search_space.items()
+        return {name: each.to_external_repr(plan.values[name]) for name, each in items}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return a value of one parameter on its own: of the first design, later at random.
+
+        Raises:
+            ValueError: the study has more than one objective.
+        """
+        _refuse_many_objectives(study)
+        rows = self._strategy.population_size
+        coordinate = stratified(param_name, row=trial.number, rows=rows, entropy=self._seed)
+        return dimension_of(param_distribution).from_unit(coordinate)
+
+    def _claim(self, study: Study, trial: FrozenTrial, ledger: Ledger) -> Plan:
+        """Plan a point and announce it; give it up if somebody else has announced it as well.
+
+        Two processes that plan at once may both give up, but never both keep the same point:
+        each announces before it looks, so at least one of them sees the other.
+        """
+        number = trial.number
+        ledger.update(read_trials(study), own_number=number)
+        for attempt in range(_ATTEMPTS):
+            plan = self._strategy.next_plan(
+                ledger, number=number, entropy=self._seed, attempt=attempt
+            )
+            write_plan(study, trial, plan)
+            ledger.update(read_trials(study), own_number=number)
+            if not ledger.is_contested(plan):
+                break
+        return plan
+
+    @property
+    def _seed(self) -> int:
+        if self._entropy is None:
+            self._entropy = _drawn_entropy()
+        return self._entropy
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = self.__dict__.copy()
+        del kept["_lock"], kept["_memories"]
+        return kept
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._memories = Memories()
+        self._lock = threading.Lock()
+
+
+def _drawn_entropy() -> int:
+    return secrets.randbits(63)
+
+
+def _refuse_many_objectives(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError(
+            f"MemeticSampler searches for one objective, but this study has "
+            f"{len(study.directions)}: use optuna.samplers.NSGAIISampler"
+        )

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from dermassist import Classifier, assess
+from dermassist.diagnosis import Diagnosis
+from dermassist.explain.overlay import render_heatmap, render_overlay
+from dermassist.results import Assessment
+
+from .conftest import Run
+
+WRITTEN = {"assessment.json", "gradcam_output.png", "gradcam_overlay.png"}
+# Section XI.A of the paper, with the two facts that differ from image to image left open.
+PAPER = (
+    r"Predicted Category: (?P<name>[A-Z][A-Za-z ]+) \((?P<code>[A-Z]+)\)\n"
+    r"Confidence Score: (?P<share>[01]\.\d\d) \((?P<percent>\d+)%\)\n"
+    r"Grad-CAM Heatmap: Generated Successfully\n"
+    r"Heatmap File: gradcam_output\.png\n"
+    r"Overlay Image: gradcam_overlay\.png\n"
+)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def read_assessment(folder: Path) -> Assessment:
+    return Assessment.from_dict(json.loads((folder / "assessment.json").read_text("utf-8")))
+
+
+def test_paper_lines_come_first_and_tell_the_answer(
+    run: Run, photo: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle)
+    assert (outcome.status, outcome.err) == (0, "")
+    said = re.match(PAPER, outcome.out)
+    assert said is not None
+    prediction = classifier.predict(photo)
+    assert said["name"] == prediction.diagnosis.full_name
+    assert said["code"] == prediction.diagnosis.code.upper()
+    assert float(said["share"]) == pytest.approx(prediction.confidence, abs=0.00501)
+    assert float(said["percent"]) == pytest.approx(100 * prediction.confidence, abs=0.501)
+
+
+def test_paper_lines_come_first_for_the_sample_too(run: Run, tiny_bundle: Path) -> None:
+    outcome = run("analyze", "--sample", "--model", tiny_bundle)
+    assert outcome.status == 0
+    assert re.match(PAPER, outcome.out)
+    assert sum("drawn by a program" in line for line in outcome.lines) == 1
+
+
+def test_all_seven_probabilities_are_listed_in_falling_order(
+    run: Run, photo: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle)
+    listed = re.findall(r"^ +([\d.]+)%  (.+)$", outcome.out, re.MULTILINE)
+    expected = classifier.predict(photo).ranked
+    assert [name for _, name in listed] == [str(diagnosis) for diagnosis, _ in expected]
+    assert [float(share) for share, _ in listed] == pytest.approx(
+        [100 * probability for _, probability in expected], abs=0.0501
+    )
+
+
+def test_a_notice_says_what_it_is_not(run: Run, photo: Path, tiny_bundle: Path) -> None:
+    assert run("analyze", photo, "--model", tiny_bundle).lines[-1].endswith("Not a diagnosis.")
+
+
+def test_files_are_written_and_nothing_else(run: Run, photo: Path, tiny_bundle: Path) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--out", "results/of today")
+    assert outcome.status == 0
+    assert names(Path("results/of today")) == WRITTEN
+    assert names(Path()) == {"results"}
+
+
+def test_without_out_files_go_to_a_folder_of_their_own(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    run("analyze", photo, "--model", tiny_bundle)
+    assert names(Path()) == {"dermassist-results"}
+    assert names(Path("dermassist-results")) == WRITTEN
+
+
+def test_assessment_reads_back_as_the_same_answer(
+    run: Run, photo: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    run("analyze", photo, "--model", tiny_bundle, "--out", "out")
+    read = read_assessment(Path("out"))
+    expected = assess(photo, classifier=classifier)
+    assert read.image == expected.image
+    assert read.model == expected.model
+    assert read.quality == expected.quality
+    assert read.prediction.diagnosis is expected.prediction.diagnosis
+    assert read.prediction.probabilities == pytest.approx(
+        expected.prediction.probabilities, abs=1e-6
+    )
+    np.testing.assert_allclose(
+        read.explanation.evidence, expected.explanation.evidence, atol=1.1e-5
+    )
+    np.testing.assert_array_equal(read.explanation.to_image, expected.explanation.to_image)
+    assert read.explanation.scale == expected.explanation.scale
+
+
+def pixels(content: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize(("code", "signed"), [(None, False), ("mel", True), ("VASC", False)])
+def test_pictures_show_what_was_asked_for(
+    run: Run,
+    photo: Path,
+    tiny_bundle: Path,
+    classifier: Classifier,
+    code: str | None,
+    signed: bool,
+) -> None:
+    explain = [] if code is None else ["--explain", code]
+    options = [*explain, *(["--signed"] if signed else [])]
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--out", "out", *options)
+    assert outcome.status == 0
+    answer = assess(photo, classifier=classifier)
+    shown = answer.prediction.diagnosis if code is None else Diagnosis.from_code(code)
+    with Image.open(photo) as image:
+        original = np.asarray(image.convert("RGB"))
+    heatmap = render_heatmap(answer.explanation, shown, width=320, height=240, signed=signed)
+    overlay = render_overlay(original, answer.explanation, shown, signed=signed)
+    for name, expected in (("gradcam_output.png", heatmap), ("gradcam_overlay.png", overlay)):
+        drawn = pixels((Path("out") / name).read_bytes()).astype(int)
+        # Sums over threads differ in the last bit, which may move a colour by one step of 256.
+        assert np.abs(drawn - pixels(expected).astype(int)).max() <= 8
+
+
+def test_signed_and_unsigned_pictures_differ(run: Run, photo: Path, tiny_bundle: Path) -> None:
+    for folder, options in (("plain", ()), ("signed", ("--signed",))):
+        run("analyze", photo, "--model", tiny_bundle, "--out", folder, *options)
+    for name in ("gradcam_output.png", "gradcam_overlay.png"):
+        assert (Path("plain") / name).read_bytes() != (Path("signed") / name).read_bytes()
+
+
+def test_explaining_another_diagnosis_is_said_and_changes_no_answer(
+    run: Run, photo: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    predicted = classifier.predict(photo).diagnosis
+    other = next(d for d in Diagnosis if d is not predicted)
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--explain", other.code)
+    assert outcome.lines[0] == f"Predicted Category: {predicted}"
+    assert f"Both pictures explain {other}, as asked, not the prediction." in outcome.lines
+    same = run("analyze", photo, "--model", tiny_bundle, "--explain", predicted.code)
+    assert "as asked" not in same.out
+
+
+def test_squeezed_image_is_stretched_back(
+    run: Run, tmp_path: Path, drawing: NDArray[np.uint8], tiny_bundle: Path, classifier: Classifier
+) -> None:
+    squeezed = tmp_path / "squeezed.png"
+    Image.fromarray(drawing).resize((256, 256), Image.Resampling.BOX).save(squeezed)
+    outcomes = {}
+    for folder, options in (("as-is", ()), ("stretched", ("--squeezed-from", "4:3"))):
+        run("analyze", squeezed, "--model", tiny_bundle, "--out", folder, *options)
+        outcomes[folder] = read_assessment(Path(folder)).prediction.probabilities
+    for folder, aspect in (("as-is", 1.0), ("stretched", 4 / 3)):
+        expected = classifier.predict(squeezed, pixel_aspect=aspect).probabilities
+        assert outcomes[folder] == pytest.approx(expected, abs=1e-6)
+    assert outcomes["as-is"] != pytest.approx(outcomes["stretched"], abs=1e-6)
+
+
+def test_json_is_the_assessment_and_where_the_files_are(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--out", "out", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    answer = outcome.json
+    assert {name: Path(place) for name, place in answer.pop("files").items()} == {
+        name: Path("out") / name for name in WRITTEN
+    }
+    assert answer.pop("explained") == answer["prediction"]["diagnosis"]
+    assert answer == json.loads(Path("out/assessment.json").read_text("utf-8"))
+
+
+def test_json_names_the_diagnosis_that_is_explained(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--explain", "df", "--json")
+    assert outcome.json["explained"] == "df"
+
+
+def test_earlier_results_are_replaced(
+    run: Run, photo: Path, photos: Path, tiny_bundle: Path
+) -> None:
+    run("analyze", photos / "b.png", "--model", tiny_bundle, "--out", "out")
+    run("analyze", photo, "--model", tiny_bundle, "--out", "out")
+    assert names(Path("out")) == WRITTEN
+    assert read_assessment(Path("out")).image.name == "lesion.jpg"
+
+
+def test_remarks_of_quality_and_reading_are_said(
+    run: Run, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    dark = tmp_path / "dark.png"
+    Image.new("RGB", (70, 70), (9, 9, 9)).save(dark)
+    outcome = run("analyze", dark, "--model", tiny_bundle)
+    assert outcome.status == 0
+    said = [line for line in outcome.lines if line.startswith("Image: ")]
+    assert any("70 pixels" in line for line in said)
+    assert any("Dark" in line for line in said)
+
+
+@pytest.mark.parametrize("name", ["spot on back.jpg", "Fleck_Rücken_痣.jpg", "two\nlines.jpg"])
+def test_any_file_name_is_answered(
+    run: Run, photo: Path, tmp_path: Path, tiny_bundle: Path, name: str
+) -> None:
+    named = photo.rename(tmp_path / name)
+    outcome = run("analyze", named, "--model", tiny_bundle, "--json")
+    assert outcome.status == 0
+    assert outcome.json["image"]["name"] == name

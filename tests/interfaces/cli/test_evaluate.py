@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
+
+from dermassist.data.ham10000 import METADATA_COLUMNS, Record, read_ham10000
+from dermassist.data.split import Part, Splits, make_splits, select, write_splits
+from dermassist.diagnosis import CODES
+from dermassist.evaluation import bootstrap, report, summary
+from dermassist.evaluation.report import EvaluationReport
+from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.model.bundle import read_bundle, write_bundle
+
+from ...conftest import write_synthetic_ham10000
+from .conftest import Outcome, Run
+
+FOLD = 2
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic data set with masks; do not change it."""
+    return write_synthetic_ham10000(
+        tmp_path_factory.mktemp("data") / "ham",
+        lesions_per_class=12,
+        size=(64, 64),
+        mask_size=(64, 64),
+        folder="images",
+    )
+
+
+@pytest.fixture(scope="module")
+def splits(data: Path) -> Splits:
+    return make_splits(read_ham10000(data).records, seed=0)
+
+
+@pytest.fixture(scope="module")
+def split_file(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("splits") / "splits.json"
+    write_splits(splits, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_bundle: Path, splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, saying that it was trained on everything but one fold."""
+    bundle = read_bundle(tiny_bundle)
+    origin = {"splits_sha256": splits.sha256, "fold": FOLD, "protocol": "lesion"}
+    manifest = replace(bundle.manifest, training={"origin": origin})
+    directory = tmp_path_factory.mktemp("trained") / "bundle"
+    write_bundle(directory, manifest, {"model.onnx": bundle.graph})
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals are tested elsewhere; a tenth of the resamples is enough here."""
+    for module in (report, summary):
+        for function in vars(module).values():
+            defaults = getattr(function, "__kwdefaults__", None) or {}
+            if "resamples" in defaults:
+                monkeypatch.setitem(defaults, "resamples", bootstrap.RESAMPLES // 20)
+
+
+@pytest.fixture
+def tested(data: Path, splits: Splits) -> tuple[Record, ...]:
+    records = read_ham10000(data).records
+    return select(records, splits.image_ids(Part.TEST, test_fold=FOLD))
+
+
+def evaluate(run: Run, data: Path, split_file: Path, model: Path, *options: object) -> Outcome:
+    where = ("--data", data, "--splits", split_file, "--model", model)
+    return run("evaluate", *where, "--fold", FOLD, *options)
+
+
+def by_hand(run: Run, model: Path, records: tuple[Record, ...]) -> dict[str, Any]:
+    """Evaluate the table that ``predict`` writes, with scikit-learn."""
+    run("predict", *[str(record.path) for record in records], "--csv", "t.csv", "--model", model)
+    with Path("t.csv").open(newline="") as file:
+        rows = {row.pop("image"): row for row in csv.DictReader(file)}
+    truth = [record.diagnosis.code for record in records]
+    guess = [
+        max(rows[record.image_id], key=lambda code: float(rows[record.image_id][code])).lower()
+        for record in records
+    ]
+    return {
+        "accuracy": accuracy_score(truth, guess),
+        "balanced_accuracy": balanced_accuracy_score(truth, guess),
+        "macro_f1": f1_score(truth, guess, average="macro", labels=CODES, zero_division=0.0),
+        "confusion": confusion_matrix(truth, guess, labels=CODES).tolist(),
+    }
+
+
+def assert_equal_by_hand(document: dict[str, Any], expected: dict[str, Any]) -> None:
+    overall = document["report"]["summary"]["overall"]
+    for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+        assert overall[name]["value"] == pytest.approx(expected[name], abs=1e-9), name
+    assert document["report"]["confusion"] == expected["confusion"]
+
+
+def test_test_fold_is_evaluated_as_by_hand(
+    run: Run, data: Path, split_file: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    outcome = evaluate(run, data, split_file, trained, "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    document = outcome.json
+    assert_equal_by_hand(document, by_hand(run, trained, tested))
+    assert document["report"]["summary"]["images"] == len(tested)
+    assert document["report"]["summary"]["lesions"] == len({r.lesion_id for r in tested})
+    assert document["protocol"].startswith(f"lesion-grouped fold {FOLD}, test part, {len(tested)} ")
+
+
+def test_text_names_protocol_figures_and_heatmaps(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    outcome = evaluate(run, data, split_file, trained)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.lines[0].startswith(f"Evaluated on: lesion-grouped fold {FOLD}, test part")
+    for part in ("Balanced accuracy", "95 % intervals", "MEL", "peak inside the mask"):
+        assert part in outcome.out
+
+
+def test_validation_part_can_be_evaluated(
+    run: Run, data: Path, split_file: Path, trained: Path, splits: Splits
+) -> None:
+    document = evaluate(run, data, split_file, trained, "--part", "validation", "--json").json
+    count = len(splits.image_ids(Part.VALIDATION, test_fold=FOLD))
+    assert document["report"]["summary"]["images"] == count
+    assert "validation part" in document["protocol"]
+
+
+def test_training_part_is_refused(run: Run, data: Path, split_file: Path, trained: Path) -> None:
+    outcome = evaluate(run, data, split_file, trained, "--part", "train")
+    assert outcome.status == ExitStatus.CONFIG
+    assert "--part must be test or validation, got 'train'" in outcome.complaint
+
+
+def test_another_fold_is_refused(run: Run, data: Path, split_file: Path, trained: Path) -> None:
+    outcome = evaluate(run, data, split_file, trained, "--fold", FOLD + 1)
+    assert outcome.status == ExitStatus.CONFIG
+    assert f"trained with fold {FOLD}" in outcome.complaint
+    assert f"fold {FOLD + 1}" in outcome.complaint
+    assert "may hold images it was trained on" in outcome.complaint
+
+
+def test_other_splits_are_refused(run: Run, data: Path, trained: Path, splits: Splits) -> None:
+    others = make_splits(read_ham10000(data).records, seed=1)
+    write_splits(others, Path("others.json"))
+    outcome = evaluate(run, data, Path("others.json"), trained)
+    assert outcome.status == ExitStatus.CONFIG
+    assert splits.sha256[:12] in outcome.complaint
+    assert others.sha256[:12] in outcome.complaint
+
+
+def test_model_of_unknown_origin_is_refused(
+    run: Run, data: Path, split_file: Path, tiny_bundle: Path
+) -> None:
+    outcome = evaluate(run, data, split_file, tiny_bundle)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "use --images and --labels" in outcome.complaint
+    assert "None" not in outcome.complaint
+
+
+def test_damaged_and_missing_split_files(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    text = split_file.read_text().replace(",1,[", ",2,[", 1)
+    Path("damaged.json").write_text(text)
+    for name, reason in (("damaged.json", "hash"), ("absent.json", "data split")):
+        outcome = evaluate(run, data, Path(name), trained)
+        assert outcome.status == ExitStatus.DATA
+        assert name in outcome.complaint
+        assert reason in outcome.complaint
+
+
+def test_nothing_to_evaluate_on(run: Run, trained: Path) -> None:
+    outcome = run("evaluate", "--model", trained)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "DERMASSIST_DATA" in outcome.complaint
+
+
+def test_data_folder_may_come_from_the_environment(
+    run: Run, data: Path, split_file: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERMASSIST_DATA", str(data))
+    options = ("--splits", split_file, "--model", trained, "--fold", FOLD)
+    assert run("evaluate", *options).status == 0
+
+
+def write_isic(path: Path, records: tuple[Record, ...]) -> Path:
+    columns = [code.upper() for code in ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", *columns])
+        for record in records:
+            marks = [float(record.diagnosis.name == column) for column in columns]
+            writer.writerow([record.image_id, *marks])
+    return path
+
+
+def write_ham(path: Path, records: tuple[Record, ...]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*METADATA_COLUMNS, "dataset"])
+        for r in records:
+            writer.writerow(
+                [r.lesion_id, r.image_id, r.diagnosis.code, r.dx_type, r.age, r.sex, "back", "x"]
+            )
+    return path
+
+
+@pytest.mark.parametrize("write", [write_isic, write_ham])
+def test_any_labelled_folder(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...], write: Any
+) -> None:
+    labels = write(Path("labels.csv"), tested)
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    outcome = run("evaluate", *where, "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    document = outcome.json
+    assert_equal_by_hand(document, by_hand(run, trained, tested))
+    assert document["heatmaps"] is None
+    assert "not known" in document["protocol"]
+    lesions = {r.image_id if write is write_isic else r.lesion_id for r in tested}
+    assert document["report"]["summary"]["lesions"] == len(lesions)
+    assert "mask" not in run("evaluate", *where).out
+
+
+def test_labels_are_taken_before_the_data_folder(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERMASSIST_DATA", str(data))
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    assert run("evaluate", *where, "--json").json["report"]["summary"]["images"] == 5
+
+
+def test_labelled_image_that_is_missing(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    stranger = replace(tested[0], image_id="ISIC_9999999")
+    labels = write_isic(Path("labels.csv"), (*tested[:3], stranger))
+    outcome = run("evaluate", "--images", data / "images", "--labels", labels, "--model", trained)
+    assert outcome.status == ExitStatus.DATA
+    assert "1 labelled images are missing, ISIC_9999999 first" in outcome.complaint
+
+
+@pytest.mark.parametrize("option", ["--images", "--labels"])
+def test_images_and_labels_go_together(run: Run, data: Path, trained: Path, option: str) -> None:
+    outcome = run("evaluate", option, data, "--model", trained)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == "--images and --labels go together"
+
+
+def test_folder_of_images_that_is_absent(
+    run: Run, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested)
+    outcome = run("evaluate", "--images", "nowhere", "--labels", labels, "--model", trained)
+    assert outcome.status == ExitStatus.DATA
+    assert "nowhere: no such folder" in outcome.complaint
+
+
+def test_heatmaps_are_measured_on_the_masks(
+    run: Run, data: Path, split_file: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    heatmaps = evaluate(run, data, split_file, trained, "--json").json["heatmaps"]
+    assert heatmaps["images"] == len(tested)
+    averages = heatmaps["averages"]
+    # A centred Gaussian peaks in the middle of every mask here, which is a centred disc.
+    assert averages["gaussian_peak"]["value"] == 1.0
+    disc = np.pi * 16**2 / 64**2
+    assert averages["mask_area"]["value"] == pytest.approx(disc, rel=0.05)
+    assert 0.0 <= averages["peak"]["value"] <= 1.0
+
+
+def test_saved_report_reads_back(run: Run, data: Path, split_file: Path, trained: Path) -> None:
+    outcome = evaluate(run, data, split_file, trained, "--json", "--save", "new/report.json")
+    saved = json.loads(Path("new/report.json").read_text("utf-8"))
+    assert saved == outcome.json
+    again = EvaluationReport.from_dict(saved["report"])
+    assert again.to_dict() == saved["report"]
+
+
+def test_same_seed_gives_the_same_intervals(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    documents = [
+        evaluate(run, data, split_file, trained, "--json", "--seed", seed).json
+        for seed in (5, 5, 6)
+    ]
+    assert documents[0] == documents[1]
+    low = [d["report"]["summary"]["overall"]["brier_score"]["low"] for d in documents]
+    assert low[0] != low[2]
+
+
+def test_stored_report_is_part_of_a_sound_model(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    model = Path(shutil.copytree(trained, "model"))
+    (model / "LICENSE").write_text("kept")
+    outcome = evaluate(run, data, split_file, model, "--store", "--json")
+    assert outcome.status == 0
+    before, after = read_bundle(trained), read_bundle(model)
+    assert after.manifest == replace(before.manifest, metrics=outcome.json)
+    assert after.graph == before.graph
+    assert (model / "LICENSE").read_text() == "kept"
+    assert sorted(path.name for path in model.iterdir()) == [
+        "LICENSE",
+        "manifest.json",
+        "model.onnx",
+    ]
+    assert sorted(path.name for path in Path().iterdir()) == ["model"]
+
+
+def test_without_store_the_model_is_left_alone(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    before = {path: path.read_bytes() for path in trained.iterdir()}
+    evaluate(run, data, split_file, trained)
+    assert {path: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_only_the_test_fold_is_stored(
+    run: Run, data: Path, split_file: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    model = Path(shutil.copytree(trained, "model"))
+    before = (model / "manifest.json").read_bytes()
+    labels = write_isic(Path("labels.csv"), tested)
+    outside = ("--images", data / "images", "--labels", labels, "--model", model)
+    for outcome in (
+        evaluate(run, data, split_file, model, "--store", "--part", "validation"),
+        run("evaluate", *outside, "--store"),
+    ):
+        assert outcome.status == ExitStatus.CONFIG
+        assert "--store" in outcome.complaint
+    assert (model / "manifest.json").read_bytes() == before

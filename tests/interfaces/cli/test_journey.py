@@ -1,0 +1,190 @@
+"""Train, export, evaluate and analyse through the command line, on a tiny synthetic data set."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from dermassist.interfaces.cli import train as train_command
+from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.model.bundle import read_bundle
+from dermassist.model.network import MobileNetV2
+from dermassist.training.run import TrainingOutcome
+
+from .conftest import Outcome, Run
+
+Make = Callable[..., Path]
+
+RECIPE = """
+[preprocessing]
+size_px = 32
+
+[augmentation]
+rotation_degrees = 20.0
+
+[optimisation]
+epochs = 2
+batch_size = 16
+learning_rate = 0.01
+ema_decay = 0.0
+precision = "float32"
+"""
+
+
+@pytest.fixture
+def place(run: Run, make_ham10000: Make) -> Path:
+    """A folder with data, splits, a recipe and start weights."""
+    here = Path.cwd()
+    data = make_ham10000(lesions_per_class=12, size=(80, 64))
+    assert run("data", "split", data, "--out", "splits.json").status == 0
+    Path("recipe.toml").write_text(RECIPE)
+    torch.manual_seed(0)
+    torch.save(MobileNetV2().state_dict(), "start.pth")
+    data.rename(here / "data")
+    return here
+
+
+def train(run: Run, *options: object) -> Outcome:
+    where = ("--data", "data", "--splits", "splits.json", "--out", "run", "--cache", "cache")
+    recipe = ("--config", "recipe.toml", "--init", "start.pth", "--workers", 0)
+    with warnings.catch_warnings():
+        # Lightning and its dependencies warn of their own ways.
+        warnings.simplefilter("ignore")
+        return run("train", *where, *recipe, *options)
+
+
+def export(run: Run, *options: object) -> Outcome:
+    where = ("run", "--data", "data", "--splits", "splits.json", "--out", "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return run("export", *where, *options)
+
+
+@pytest.mark.slow
+def test_from_images_to_an_explained_answer(run: Run, place: Path) -> None:
+    trained = train(run, "--json")
+    assert trained.status == 0
+    assert trained.json["finished"]
+    assert trained.json["epochs"] == 2
+    assert Path(trained.json["best_weights"]).name == "best_model.pth"
+
+    exported = export(run, "--name", "walk", "--version", "1", "--json")
+    assert exported.status == 0
+    bundle = read_bundle(Path("model"))
+    assert exported.json["sha256"] == bundle.sha256
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.version) == ("walk", "1")
+    assert exported.json["temperature"] == manifest.temperature
+    assert manifest.temperature is None or 0.05 < manifest.temperature < 20.0
+    assert manifest.preprocessing.size_px == 32
+    assert manifest.training["origin"]["fold"] == 0
+
+    evaluated = run(
+        "evaluate", "--data", "data", "--splits", "splits.json", "--model", "model", "--store"
+    )
+    assert evaluated.status == 0
+    assert read_bundle(Path("model")).manifest.metrics is not None
+
+    image = next((place / "data" / "images").iterdir())
+    analysed = run("analyze", image, "--model", "model", "--out", "out")
+    assert (analysed.status, analysed.err) == (0, "")
+    assert analysed.lines[0].startswith("Predicted Category: ")
+    read = json.loads(Path("out/assessment.json").read_text("utf-8"))
+    assert read["model"]["name"] == "walk"
+    assert read["prediction"]["calibrated"] is (manifest.temperature is not None)
+
+    checked = run("doctor", "--model", "model")
+    assert checked.status == 0
+
+    checkpoint = Path("run/checkpoints/last.ckpt").read_bytes()
+    again = train(run)
+    assert again.status == 0
+    assert again.lines[0] == train_command.ALREADY_FINISHED
+    assert Path("run/checkpoints/last.ckpt").read_bytes() == checkpoint
+
+    other = train(run, "--fold", 1)
+    assert other.status == ExitStatus.CONFIG
+    assert "another configuration or other data" in other.err
+
+
+def test_unfit_start_weights(run: Run, place: Path) -> None:
+    Path("start.pth").write_bytes(b"no weights")
+    outcome = train(run)
+    assert outcome.status == ExitStatus.MODEL
+    assert outcome.complaint.startswith("start.pth: ")
+    outcome = train(run, "--init", "absent.pth")
+    assert outcome.status == ExitStatus.MODEL
+    assert "absent.pth: no such weights file" in outcome.complaint
+
+
+def test_unknown_key_in_the_recipe(run: Run, place: Path) -> None:
+    Path("recipe.toml").write_text(RECIPE.replace("epochs", "epoch"))
+    outcome = train(run)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "recipe.toml" in outcome.complaint
+    assert "epoch'" in outcome.complaint
+    assert not Path("run").exists()
+
+
+def test_stopped_training_says_how_to_go_on(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = Path("run/best_model.pth"), Path("run/last_model.pth")
+    stopped = TrainingOutcome(*weights, best_macro_f1=float("nan"), epochs=0, finished=False)
+    monkeypatch.setattr("dermassist.training.run.train", lambda *_, **__: stopped)
+    outcome = train(run)
+    assert (outcome.status, outcome.out) == (130, "")
+    assert outcome.err.splitlines()[-1] == train_command.RESUME_HINT
+    outcome = train(run, "--json")
+    assert outcome.status == 130
+    assert (outcome.json["finished"], outcome.json["best_validation_macro_f1"]) == (False, None)
+
+
+def test_exporting_what_is_no_run(run: Run, place: Path) -> None:
+    outcome = export(run)
+    assert outcome.status == ExitStatus.DATA
+    assert "run: holds no training run" in outcome.complaint
+    assert not Path("model").exists()
+
+
+def test_exporting_never_replaces_a_folder_of_something_else(run: Run, place: Path) -> None:
+    Path("model").mkdir()
+    Path("model/thesis.txt").write_text("mine")
+    outcome = export(run)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "holds something else than a model" in outcome.complaint
+    assert Path("model/thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("origin", [{}, {"protocol": "paper", "splits_sha256": "x", "fold": 0}])
+def test_exporting_what_was_trained_on_leaking_splits(
+    run: Run, place: Path, origin: dict[str, object]
+) -> None:
+    Path("run").mkdir()
+    Path("run/run.json").write_text(json.dumps({"config": {}, "origin": origin}))
+    outcome = export(run)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "was not trained on the lesion-grouped splits of splits.json" in outcome.complaint
+
+
+@pytest.mark.parametrize("missing", ["torch", "lightning", "onnx"])
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_missing_extra_is_one_sentence_with_the_remedy(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    options = {
+        "train": ("--config", "c.toml", "--data", "data", "--out", "run"),
+        "export": ("run", "--data", "data", "--out", "model"),
+    }[command]
+    outcome = run(command, *options)
+    assert outcome.status == ExitStatus.MISSING_EXTRA
+    assert "libraries of 'train'" in outcome.complaint
+    assert outcome.complaint.endswith('run  pip install "dermassist[train]"')
+    assert run(command, *options, "--json").json_error["name"] == "MISSING_EXTRA"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermassist.data.label import read_labels
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import DataError
+
+ISIC = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
+HAM = "lesion_id,image_id,dx,dx_type,age,sex,localization"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "labels.csv"
+
+
+def test_isic_form(table: Path) -> None:
+    table.write_text(f"{ISIC}\nISIC_1,1.0,0.0,0.0,0.0,0.0,0.0,0.0\nISIC_2,0,0,0,1,0,0,0\n")
+    first, second = read_labels(table)
+    assert (first.image_id, first.diagnosis) == ("ISIC_1", Diagnosis.MEL)
+    assert (second.image_id, second.diagnosis) == ("ISIC_2", Diagnosis.AKIEC)
+    assert first.lesion_id != second.lesion_id
+    assert (first.age, first.sex, first.path) == (None, "unknown", None)
+
+
+@given(st.permutations(list(Diagnosis)), st.permutations(ISIC.split(",")))
+def test_columns_may_stand_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, order: list[Diagnosis], columns: list[str]
+) -> None:
+    rows = []
+    for k, diagnosis in enumerate(order):
+        cells = dict.fromkeys(columns, "0") | {diagnosis.name: "1", "image": f"I{k}"}
+        rows.append(",".join(cells[column] for column in columns))
+    path = tmp_path_factory.mktemp("labels") / "labels.csv"
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    assert [record.diagnosis for record in read_labels(path)] == order
+
+
+def test_further_columns_and_a_byte_order_mark_are_allowed(table: Path) -> None:
+    table.write_text(f"\ufeff{ISIC},UNK\r\nI,0,1,0,0,0,0,0,0\r\n", encoding="utf-8")
+    (record,) = read_labels(table)
+    assert record.diagnosis is Diagnosis.NV
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_ham10000_form(table: Path, separator: str) -> None:
+    text = f"{HAM}\nHAM_7,ISIC_1,bcc,histo,80.0,male,face\nHAM_7,ISIC_2,bcc,histo,,,\n"
+    table.write_text(text.replace(",", separator))
+    first, second = read_labels(table)
+    assert (first.lesion_id, second.lesion_id) == ("HAM_7", "HAM_7")
+    assert (first.diagnosis, first.age, first.localization) == (Diagnosis.BCC, 80.0, "face")
+    assert (second.age, second.sex) == (None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("I,1,1,0,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
+        ("I,0,0,0,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
+        ("I,0.7,0.3,0,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
+        ("I,1,-1,1,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
+        ("I,1,nan,0,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
+        ("I,yes,0,0,0,0,0,0", "line 2: the diagnoses must be 0 or 1"),
+        ("I,1,0,0", "line 2: the diagnoses must be 0 or 1"),
+        ("A,1,0,0,0,0,0,0\n ,1,0,0,0,0,0,0", "line 3: image is empty"),
+        ("A,1,0,0,0,0,0,0\nA,0,1,0,0,0,0,0", "A stands twice"),
+        ("", "holds no rows"),
+    ],
+)
+def test_malformed_rows_are_named(table: Path, rows: str, reason: str) -> None:
+    table.write_text(f"{ISIC}\n{rows}\n")
+    with pytest.raises(DataError, match=reason) as caught:
+        read_labels(table)
+    assert str(table) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"image,MEL,NV\nI,1,0\n"])
+def test_other_tables_are_refused_with_what_is_wanted(table: Path, content: bytes) -> None:
+    table.write_bytes(content)
+    with pytest.raises(DataError, match=r"neither the columns image, AKIEC, .* nor lesion_id, "):
+        read_labels(table)
+
+
+def test_what_is_no_table_is_refused(table: Path, tmp_path: Path) -> None:
+    table.write_bytes(b"\xff\xfe\x00\x01" * 9)
+    for path, reason in ((table, "cannot be read"), (tmp_path, "cannot be read")):
+        with pytest.raises(DataError, match=reason):
+            read_labels(path)
+    with pytest.raises(DataError, match=r"absent\.csv: no such label file"):
+        read_labels(tmp_path / "absent.csv")

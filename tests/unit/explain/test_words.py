@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import CODES, Diagnosis
+from dermassist.errors import ImageError
+from dermassist.explain.words import (
+    PARTS,
+    evidence_parts,
+    explain_in_words,
+    half_evidence_share,
+    percent,
+)
+from dermassist.measured import Measured, read_measured
+from dermassist.results import Assessment, Explanation
+
+from ..report.conftest import (
+    make_assessment,
+    make_manifest,
+    measured_answers,
+)
+
+WIDTH = HEIGHT = 90
+STRUCTURES = (
+    "network",
+    "border",
+    "asymmetr",
+    "streak",
+    "veil",
+    "globule",
+    "dots",
+    "colour",
+    "blue",
+)
+
+
+def explanation(grid: NDArray[np.floating], *, side: int = WIDTH) -> Explanation:
+    """Return evidence that covers a square image exactly, the same for every class."""
+    step = side / grid.shape[0]
+    to_image = np.array([[step, 0.0, step / 2 - 0.5], [0.0, step, step / 2 - 0.5]])
+    return Explanation(np.stack([grid] * len(CODES)).astype(np.float32), to_image, 5.0)
+
+
+def answered(grid: NDArray[np.floating]) -> Assessment:
+    assessment = make_assessment(explanation=explanation(grid))
+    return replace(assessment, image=replace(assessment.image, width=WIDTH, height=HEIGHT))
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    from dermassist.evaluation.report import build_report
+
+    labels, shares = measured_answers(210)
+    report = build_report(
+        labels,
+        shares,
+        groups=np.arange(len(labels)),
+        rng=np.random.default_rng(0),
+        resamples=20,
+    )
+    found = read_measured(make_manifest(metrics={"report": report.to_dict()}))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("row", range(3))
+@pytest.mark.parametrize("column", range(3))
+def test_names_the_third_that_holds_the_evidence(row: int, column: int) -> None:
+    grid = np.full((9, 9), -1.0)
+    grid[3 * row + 1, 3 * column + 1] = 2.0
+
+    words = explain_in_words(answered(grid))
+
+    assert words.location.endswith(f"(100 %) lies in the {PARTS[row][column]}.")
+    assert words.concentration is not None
+    assert "It is concentrated: half of it lies on 1.2 %" in words.concentration
+
+
+def test_parts_agree_with_counting_pixels() -> None:
+    """A 7 x 7 grid straddles thirds of 90 px; painting each cell's pixels counts the same."""
+    grid = np.random.default_rng(1).normal(size=(7, 7))
+    side = 210
+    painted = np.repeat(np.repeat(np.maximum(grid, 0), 30, axis=0), 30, axis=1)
+    expected = painted.reshape(3, 70, 3, 70).sum(axis=(1, 3)) / painted.sum()
+
+    parts = evidence_parts(explanation(grid, side=side), Diagnosis.NV, width=side, height=side)
+
+    np.testing.assert_allclose(parts, expected, atol=1e-6)
+
+
+@given(
+    npst.arrays(np.float32, (7, 7), elements=st.floats(-8, 8, width=32)),
+    st.integers(40, 3000),
+    st.integers(40, 3000),
+    st.floats(0.1, 500),
+    st.floats(-300, 300),
+)
+def test_parts_add_up_to_one_wherever_the_view_lies(
+    grid: NDArray[np.float32], width: int, height: int, step: float, offset: float
+) -> None:
+    to_image = np.array([[step, 0.0, offset], [0.0, step * 0.7, -offset]])
+    placed = Explanation(np.stack([grid] * len(CODES)), to_image, 5.0)
+
+    parts = evidence_parts(placed, Diagnosis.MEL, width=width, height=height)
+
+    if grid.max() > 0:
+        assert parts.sum() == pytest.approx(1.0)
+        assert (parts >= 0).all()
+    else:
+        assert np.isnan(parts).all()
+
+
+def test_spread_evidence_is_called_spread() -> None:
+    words = explain_in_words(answered(np.ones((9, 9))))
+
+    assert "is spread over the image; the largest share (11 %)" in words.location
+    assert words.concentration is not None
+    assert "widely spread: half of it lies on 51 %" in words.concentration
+
+
+def test_no_evidence_is_said_and_nothing_else_is_made_up() -> None:
+    words = explain_in_words(answered(np.full((7, 7), -0.5)))
+
+    assert words.location.startswith("At no position of the image")
+    assert words.concentration is None
+
+
+@given(npst.arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 9)))
+def test_half_of_the_evidence_by_brute_force(values: NDArray[np.float64]) -> None:
+    share = half_evidence_share(values)
+
+    if values.max() == 0:
+        assert math.isnan(share)
+        return
+    count = round(share * values.size)
+    best = np.sort(values)[::-1]
+    assert best[:count].sum() >= 0.5 * best.sum() * (1 - 1e-9)
+    assert best[: count - 1].sum() < 0.5 * best.sum()
+
+
+def test_margin_to_the_second_class() -> None:
+    words = explain_in_words(make_assessment(confidence=0.72))
+
+    assert words.margin == (
+        "Melanoma (MEL) has a probability of 72 %, 58 percentage points more than the next, "
+        "Actinic Keratoses (AKIEC) (14 %)."
+    )
+
+
+def test_another_class_is_explained_beside_the_answer() -> None:
+    words = explain_in_words(make_assessment(confidence=0.72), diagnosis=Diagnosis.AKIEC)
+
+    assert "the model's answer is Melanoma (MEL) with 72 %" in words.margin
+    assert words.validation is None
+
+
+def test_says_not_measured_without_an_evaluation() -> None:
+    assert "was not measured" in (explain_in_words(make_assessment()).validation or "")
+
+
+@pytest.mark.parametrize("confidence", [0.4001, 0.55, 0.72, 0.9])
+def test_compares_with_test_images_of_like_confidence(
+    confidence: float, measured: Measured
+) -> None:
+    labels, shares = measured_answers(210)
+    top, right = shares.max(axis=1), shares.argmax(axis=1) == labels
+    number = math.ceil(confidence * 15)
+    members = (top > (number - 1) / 15) & (top <= number / 15)
+
+    words = explain_in_words(make_assessment(confidence=confidence), measured=measured)
+
+    assert words.validation is not None
+    expected = f"{percent(float(right[members].mean()))} of the {members.sum()} test images"
+    assert expected in words.validation
+    assert ("say little" in words.validation) == (members.sum() < 20)
+
+
+def test_confidence_that_no_test_image_had(measured: Measured) -> None:
+    bins = measured.report.reliability
+    empty = replace(bins, count=(0,) * len(bins.count))
+    unlike = replace(measured, report=replace(measured.report, reliability=empty))
+
+    words = explain_in_words(make_assessment(), measured=unlike)
+
+    assert words.validation is not None
+    assert words.validation.startswith("No test image was answered with a confidence")
+
+
+def test_outline_measures_how_much_lies_on_the_lesion() -> None:
+    grid = np.full((9, 9), -1.0)
+    grid[:, :3] = 1.0
+    outline = np.zeros((HEIGHT, WIDTH), bool)
+    outline[:, :45] = True
+
+    words = explain_in_words(answered(grid), outline=outline)
+
+    assert words.lesion == (
+        "100 % of it lies inside the outline of the lesion, which takes up 50 % of the area the "
+        "model looked at."
+    )
+    assert words.lesion in words.text
+
+
+def test_without_an_outline_nothing_is_said_of_the_lesion() -> None:
+    words = explain_in_words(make_assessment())
+
+    assert words.lesion is None
+    assert "lesion" not in words.location
+
+
+def test_refuses_the_outline_of_another_image() -> None:
+    with pytest.raises(ImageError, match="outline is 10 x 20 pixels, the image 600 x 450"):
+        explain_in_words(make_assessment(), outline=np.zeros((20, 10), bool))
+
+
+def test_no_structure_is_ever_named(measured: Measured) -> None:
+    for diagnosis in Diagnosis:
+        text = explain_in_words(make_assessment(), diagnosis=diagnosis, measured=measured).text
+        assert not any(word in text.lower() for word in STRUCTURES)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (1.0, "100 %"),
+        (0.0004, "less than 0.1 %"),
+        (0.031, "3.1 %"),
+        (0.0994, "9.9 %"),
+        (0.0996, "10 %"),
+        (0.923, "92 %"),
+        (0.9951, "99.5 %"),
+        (0.9996, "more than 99.9 %"),
+        (math.nan, "not measured"),
+    ],
+)
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@given(st.floats(0, 1))
+def test_percent_never_rounds_to_certainty(share: float) -> None:
+    assert (percent(share) == "100 %") == (share == 1.0)
+    assert (percent(share) == "0 %") == (share == 0.0)

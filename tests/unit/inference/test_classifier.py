@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
+from dermassist.errors import BundleError, ConfigError, ImageError
+from dermassist.imaging import Preprocessing, read_image
+from dermassist.inference.classifier import Classifier, softmax
+from dermassist.model.bundle import Bundle
+from dermassist.model.manifest import ConformalRule, ReferralRule
+from dermassist.sample import draw_lesion
+
+from ...conftest import tiny_graph, tiny_manifest
+
+LOGITS = st.lists(st.floats(-50, 50, width=32), min_size=7, max_size=7)
+LESIONS = [draw_lesion(np.random.default_rng(k), width=96, height=72) for k in range(6)]
+
+
+def bundle(graph: bytes | None = None, **changes: object) -> Bundle:
+    return Bundle(Path("here"), tiny_manifest(**changes), graph or tiny_graph())
+
+
+def initialiser(name: str) -> NDArray[np.float32]:
+    model = onnx.load_from_string(tiny_graph())
+    (found,) = (item for item in model.graph.initializer if item.name == name)
+    return np.asarray(numpy_helper.to_array(found), np.float32)
+
+
+# Probabilities.
+
+
+@given(logits=LOGITS, temperature=st.floats(0.05, 20))
+def test_probabilities_add_up_and_temperature_keeps_the_ranking(
+    classifier: Classifier, logits: list[float], temperature: float
+) -> None:
+    row = np.array(logits, np.float32)
+    probabilities = np.array(classifier.to_prediction(row).probabilities)
+    scaled = softmax(row.astype(np.float64) / temperature)
+
+    assert probabilities.sum() == pytest.approx(1.0, abs=1e-12)
+    assert (probabilities >= 0.0).all()
+    # Ties stay ties; what was more probable stays at least as probable.
+    order = np.argsort(row, kind="stable")
+    assert (np.diff(probabilities[order]) >= 0.0).all()
+    assert (np.diff(scaled[order]) >= 0.0).all()
+
+
+def test_temperature_divides_the_logits_by_hand() -> None:
+    prediction = Classifier(bundle(temperature=2.0)).to_prediction(
+        np.array([2.0, 0, 0, 0, 0, 0, 0], np.float32)
+    )
+    assert prediction.probabilities[0] == pytest.approx(np.e / (np.e + 6))
+    assert prediction.calibrated
+
+
+def test_without_a_temperature_nothing_is_called_calibrated() -> None:
+    prediction = Classifier(bundle(temperature=None)).predict(LESIONS[0])
+
+    assert not prediction.calibrated
+    np.testing.assert_allclose(
+        prediction.probabilities, softmax(np.array(prediction.logits)), rtol=1e-12
+    )
+
+
+def test_softmax_stands_large_logits_and_any_shape() -> None:
+    values = softmax(np.array([[1000.0, 1000.0], [-1000.0, 0.0]]))
+    np.testing.assert_allclose(values, [[0.5, 0.5], [0.0, 1.0]])
+
+
+# One image, many images, many threads.
+
+
+def test_a_batch_answers_as_single_images_do(classifier: Classifier) -> None:
+    single = [classifier.predict(image) for image in LESIONS]
+    for batch_size in (1, 4, 16):
+        batched = list(classifier.predict_batch(iter(LESIONS), batch_size=batch_size))
+        assert len(batched) == len(single)
+        for one, other in zip(batched, single, strict=True):
+            np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+            np.testing.assert_allclose(one.logits, other.logits, atol=1e-5)
+
+
+def test_a_batch_stops_at_a_bad_image_after_answering_earlier_batches(
+    classifier: Classifier,
+) -> None:
+    answers = classifier.predict_batch([LESIONS[0], LESIONS[1], b"bad"], batch_size=2)
+
+    assert next(answers).logits == pytest.approx(classifier.predict(LESIONS[0]).logits, abs=1e-5)
+    next(answers)
+    with pytest.raises(ImageError, match="not an image"):
+        next(answers)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size: int) -> None:
+    with pytest.raises(ConfigError, match=f"batch_size must be at least 1, got {batch_size}"):
+        list(classifier.predict_batch(LESIONS, batch_size=batch_size))
+
+
+def test_no_images_are_no_answers(classifier: Classifier) -> None:
+    assert list(classifier.predict_batch([])) == []
+
+
+def test_threads_share_a_classifier_and_get_their_own_answers(classifier: Classifier) -> None:
+    wanted = [classifier.answer(image) for image in LESIONS]
+    wrong: list[int] = []
+
+    def work(start: int) -> None:
+        for k in range(20):
+            index = (start + k) % len(LESIONS)
+            answer = classifier.answer(LESIONS[index])
+            same_maps = (answer.explanation.evidence == wanted[index].explanation.evidence).all()
+            if answer.prediction != wanted[index].prediction or not same_maps:
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+# Evidence.
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**16))
+def test_the_mean_of_a_map_is_the_logit_less_its_bias(classifier: Classifier, seed: int) -> None:
+    view = np.random.default_rng(seed).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    logits, maps = classifier.run(view)
+
+    assert maps.shape == (1, 7, 7, 7)
+    np.testing.assert_allclose(maps.mean((2, 3)), logits - initialiser("bias"), atol=2e-5)
+
+
+def test_the_graph_computes_what_numpy_computes(classifier: Classifier) -> None:
+    view = classifier.view(LESIONS[0]).pixels
+    patches = (view / 255.0).reshape(7, 32, 7, 32, 3).transpose(0, 2, 4, 1, 3)
+    features = np.einsum("rcijk,oijk->orc", patches, initialiser("kernel")).clip(min=0)
+    maps = np.einsum("orc,do->drc", features, initialiser("head")[:, :, 0, 0])
+    answer = classifier.answer(LESIONS[0])
+
+    np.testing.assert_allclose(answer.explanation.evidence, maps, atol=1e-4)
+    np.testing.assert_allclose(
+        answer.prediction.logits, maps.mean((1, 2)) + initialiser("bias"), atol=1e-4
+    )
+
+
+def test_the_grid_is_mapped_to_the_image_by_hand(classifier: Classifier) -> None:
+    # 448 x 224 at full size: the view starts at column 112; a cell is 32 pixels wide.
+    image = np.zeros((224, 448, 3), np.uint8)
+    to_image = classifier.answer(image).explanation.to_image
+
+    np.testing.assert_allclose(to_image, [[32, 0, 112 + 15.5], [0, 32, 15.5]], atol=1e-9)
+
+
+# What the manifest adds.
+
+
+def test_the_referral_rule_is_applied_to_the_summed_malignant_probability() -> None:
+    prediction = Classifier(bundle(referral=ReferralRule(0.3, 0.95))).predict(LESIONS[0])
+    referral = prediction.referral
+
+    assert referral is not None
+    assert referral.malignancy == pytest.approx(prediction.malignancy)
+    assert (referral.threshold, referral.target_sensitivity) == (0.3, 0.95)
+    assert referral.advised == (prediction.malignancy >= 0.3)
+
+
+def test_prediction_sets_hold_what_reaches_its_threshold_most_probable_first() -> None:
+    thresholds = {**dict.fromkeys(CODES, 0.2), "df": 0.001}
+    rule = ConformalRule(0.9, thresholds, not_guaranteed=("df", "vasc"))
+    model = Classifier(bundle(conformal=rule, temperature=1.0))
+    prediction = model.to_prediction(
+        np.log(np.array([0.3, 0.01, 0.25, 0.05, 0.15, 0.2, 0.04], "f"))
+    )
+    sets = prediction.prediction_set
+
+    assert sets is not None
+    members = [d.code for d in sets.diagnoses]
+    assert members[:2] == ["akiec", "bkl"]
+    assert set(members) - {"nv"} == {"akiec", "bkl", "df"}
+    assert sets.coverage == 0.9
+    assert sets.not_guaranteed == (Diagnosis.DF, Diagnosis.VASC)
+
+
+def test_nothing_is_claimed_that_was_not_measured(classifier: Classifier) -> None:
+    prediction = classifier.predict(LESIONS[0])
+
+    assert prediction.referral is None
+    assert prediction.prediction_set is None
+
+
+def test_the_model_is_named_by_its_manifest(classifier: Classifier, tiny_bundle: Path) -> None:
+    assert (classifier.info.name, classifier.info.version) == ("tiny", "0")
+    assert classifier.info.sha256 == Classifier.load(str(tiny_bundle)).info.sha256
+
+
+def test_an_image_that_was_read_before_gives_the_same_answer(classifier: Classifier) -> None:
+    assert classifier.predict(read_image(LESIONS[2])) == classifier.predict(LESIONS[2])
+
+
+def test_a_letterbox_model_sees_the_whole_image() -> None:
+    image = np.full((100, 200, 3), 128, np.uint8)
+    image[:, :40] = 255
+    boxed = Classifier(bundle(preprocessing=Preprocessing(fit=1.0, fill="black")))
+
+    assert boxed.view(image).pixels.max() == 255
+    assert Classifier(bundle()).view(image).pixels.max() == 128
+
+
+# Graphs that are not a model's.
+
+
+def renamed(**names: str) -> bytes:
+    model = onnx.load_from_string(tiny_graph())
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def one_output() -> bytes:
+    node = helper.make_node("Identity", ["image"], ["logits"])
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.UINT8, ["N"])
+    graph = helper.make_graph([node], "one", [image], [logits])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (lambda: b"no graph", "cannot be loaded"),
+        (lambda: tiny_graph()[:-200], "cannot be loaded"),
+        (lambda: renamed(logits="scores"), "inputs and outputs must be"),
+        (lambda: renamed(image="pixels"), "inputs and outputs must be"),
+        (one_output, "inputs and outputs must be"),
+        (lambda: tiny_graph(size_px=64), "inputs and outputs must be .* 224.* not .* 64"),
+    ],
+)
+def test_another_graph_is_refused_when_it_is_loaded(
+    graph: Callable[[], bytes], reason: str
+) -> None:
+    with pytest.raises(BundleError, match=f"^here: the graph.*{reason}.*; install the model again"):
+        Classifier(bundle(graph()))
+
+
+def test_outputs_are_taken_by_name_not_by_order() -> None:
+    model = onnx.load_from_string(tiny_graph())
+    outputs = list(model.graph.output)
+    del model.graph.output[:]
+    model.graph.output.extend(reversed(outputs))
+    swapped = Classifier(bundle(model.SerializeToString()))
+
+    assert swapped.predict(LESIONS[0]) == Classifier(bundle()).predict(LESIONS[0])
+
+
+def test_another_size_of_view_works_with_its_graph() -> None:
+    small = dataclasses.replace(Preprocessing(), size_px=64)
+    model = Classifier(bundle(tiny_graph(size_px=64), preprocessing=small))
+    answer = model.answer(LESIONS[0])
+
+    assert answer.explanation.evidence.shape == (7, 2, 2)
+    assert answer.prediction.diagnosis in DIAGNOSES

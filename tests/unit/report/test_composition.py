@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import BundleError, ConfigError, DataError, ImageError
+from dermassist.model.manifest import Manifest
+from dermassist.patient import PatientDetails
+from dermassist.report import ReportContent, ReportOptions, build_report
+from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
+from dermassist.results import Assessment
+
+from .conftest import CREATED, make_assessment, make_manifest, measured_answers, unreferred
+
+PAPER_SECTIONS = (
+    "Patient Information",
+    "Image Details",
+    "Model Classification Result",
+    "Confidence Level",
+    "Explainable AI (Grad-CAM) Visualizations",
+    "Final Diagnostic Summary",
+)
+
+
+def said(content: ReportContent, title: str) -> str:
+    return "\n".join(texts(content.section(title)))
+
+
+def test_has_the_sections_of_the_paper_in_order(lesion_pixels: NDArray[np.uint8]) -> None:
+    content = build_report(make_assessment(), None, image=lesion_pixels)
+
+    assert tuple(section.title for section in content.sections) == PAPER_SECTIONS
+    assert "Table I" in said(content, PAPER_SECTIONS[-1])
+
+
+def test_what_was_not_measured_says_so(lesion_pixels: NDArray[np.uint8]) -> None:
+    content = build_report(unreferred(make_assessment()), make_manifest(), image=lesion_pixels)
+
+    assert "Reliability: not measured" in said(content, "Model Classification Result")
+    confidence = said(content, "Confidence Level")
+    assert "not calibrated" in confidence
+    assert "Prediction set: not measured" in confidence
+    assert "Referral threshold: not measured" in confidence
+    assert "not measured" in said(content, "Image Details")
+    assert "not measured" in said(content, "Explainable AI (Grad-CAM) Visualizations")
+    assert said(content, "Final Diagnostic Summary").count("not measured") == 4
+
+
+def test_reliability_is_that_of_the_class(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    labels, shares = measured_answers()
+    answers = shares.argmax(axis=1)
+    mel = Diagnosis.MEL.index
+    precision = (labels[answers == mel] == mel).mean()
+    recall = (answers[labels == mel] == mel).mean()
+
+    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+
+    text = said(content, "Model Classification Result")
+    assert f"the model was right for {precision:.0%}".replace("%", " %") in text
+    assert f"of the {(answers == mel).sum()} images that it answered with Melanoma" in text
+    assert f"the model recognised {recall:.0%}".replace("%", " %") in text
+    assert "95 % interval" in text
+    assert "lesion-grouped fold 0" in text
+
+
+def test_referral_threshold_comes_with_its_worth(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    labels, shares = measured_answers()
+    malignant = np.isin(labels, [d.index for d in Diagnosis if d.malignant])
+    referred = shares[:, [d.index for d in Diagnosis if d.malignant]].sum(axis=1) >= 0.12
+    specificity = (~referred[~malignant]).mean()
+
+    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+
+    text = said(content, "Confidence Level")
+    assert "This reaches the referral threshold of 12 %" in text
+    assert "An assessment by a clinician is advised." in text
+    assert f"specificity of {specificity:.0%}".replace("%", " %") in text
+
+
+def test_below_the_threshold_nothing_is_excluded(lesion_pixels: NDArray[np.uint8]) -> None:
+    assessment = make_assessment(top=Diagnosis.NV, confidence=0.99)
+
+    text = said(build_report(assessment, None, image=lesion_pixels), "Confidence Level")
+
+    assert "is below the referral threshold" in text
+    assert "does not exclude a malignant lesion" in text
+
+
+def test_bars_are_the_seven_probabilities_and_the_malignant_sum(
+    lesion_pixels: NDArray[np.uint8],
+) -> None:
+    assessment = make_assessment()
+    content = build_report(assessment, None, image=lesion_pixels)
+    (bars,) = (b for b in content.section("Confidence Level").blocks if isinstance(b, Bars))
+
+    *single, total = bars.bars
+    assert [bar.share for bar in single] == sorted(assessment.prediction.probabilities)[::-1]
+    assert single[0].strong
+    assert single[0].tag == "malignant, in the set"
+    assert total.share == pytest.approx(assessment.prediction.malignancy)
+    assert (total.mark, total.tag) == (0.12, "line: threshold")
+
+
+def test_table_i_has_the_rows_of_the_paper(lesion_pixels: NDArray[np.uint8]) -> None:
+    options = ReportOptions(heatmap_files=("gradcam_output.png",))
+    content = build_report(make_assessment(), None, image=lesion_pixels, options=options)
+    blocks = content.section("Final Diagnostic Summary").blocks
+    (table,) = (block for block in blocks if isinstance(block, Table))
+
+    rows = {row[0]: row[1] for row in table.rows}
+    assert rows["Predicted Class"] == "Melanoma (MEL)"
+    assert rows["Confidence Score"] == "72 %"
+    assert rows["Grad-CAM Status"] == "Successful"
+    assert rows["Heatmap Files"] == "gradcam_output.png"
+    assert rows["Referral"] == "Advised"
+    assert any(isinstance(block, Signature) for block in blocks)
+
+
+def test_another_diagnosis_can_be_explained(lesion_pixels: NDArray[np.uint8]) -> None:
+    content = build_report(make_assessment(), None, image=lesion_pixels, explain=Diagnosis.BCC)
+
+    text = said(content, "Explainable AI (Grad-CAM) Visualizations")
+    assert "The pictures explain Basal Cell Carcinoma (BCC), as asked" in text
+    assert "heatmap for Basal Cell Carcinoma (BCC)" in text
+
+
+def test_pictures_show_the_evidence_where_it_is(lesion_pixels: NDArray[np.uint8]) -> None:
+    content = build_report(make_assessment(), None, image=lesion_pixels)
+    blocks = content.section("Explainable AI (Grad-CAM) Visualizations").blocks
+    (figures,) = (block for block in blocks if isinstance(block, Figures))
+    original, heatmap, overlay = (
+        np.asarray(Image.open(io.BytesIO(figure.picture)), np.int64) for figure in figures.figures
+    )
+
+    assert np.abs(original - lesion_pixels).mean() < 6
+    brightness = heatmap.sum(axis=2)[:, 80:520]
+    row, column = np.unravel_index(brightness.argmax(), brightness.shape)
+    assert abs(row - 225) < 30
+    assert abs(column + 80 - 300) < 30
+    assert np.abs(heatmap[:, :70] - 128).max() < 12
+    assert overlay[:, :70].mean() < 0.6 * original[:, :70].mean()
+
+
+def test_patient_is_printed_as_stated(lesion_pixels: NDArray[np.uint8]) -> None:
+    patient = PatientDetails(
+        patient_id="P-1", name="Şükrü", age_years=57, sex="male", remarks="<b>x</b>\nline 2"
+    )
+
+    text = said(
+        build_report(make_assessment(), None, image=lesion_pixels, patient=patient),
+        "Patient Information",
+    )
+
+    for value in ("P-1", "Şükrü", "57 years", "male", "<b>x</b>\nline 2"):
+        assert value in text
+    assert text.count("not stated") == 1
+
+
+def test_patient_page_only_where_wanted(lesion_pixels: NDArray[np.uint8]) -> None:
+    with_page = build_report(
+        make_assessment(), None, image=lesion_pixels, options=ReportOptions(patient_page=True)
+    )
+
+    assert build_report(make_assessment(), None, image=lesion_pixels).patient_page is None
+    page = "\n".join(texts(with_page.patient_page))
+    assert "This page is not a diagnosis" in page
+    assert "logit" not in page
+    assert "Grad-CAM" not in page
+
+
+def test_quality_remarks_and_reading_notes_are_shown(lesion_pixels: NDArray[np.uint8]) -> None:
+    assessment = make_assessment()
+    blurred = replace(
+        assessment,
+        quality=replace(assessment.quality, remarks=("Blurred: less sharp.",)),
+        image=replace(assessment.image, notes=("Transparent parts were laid on white.",)),
+    )
+
+    text = said(build_report(blurred, None, image=lesion_pixels), "Image Details")
+
+    assert "Image quality: Blurred: less sharp." in text
+    assert "Transparent parts were laid on white." in text
+
+
+def test_bears_the_time_of_the_assessment_unless_given_a_clock(
+    lesion_pixels: NDArray[np.uint8], clock: Callable[[], datetime]
+) -> None:
+    assessment = make_assessment()
+
+    assert build_report(assessment, None, image=lesion_pixels).created == CREATED
+    later = build_report(assessment, None, image=lesion_pixels, clock=clock)
+    assert later.created == "2026-01-03T09:00:00+00:00"
+
+
+def test_a_saved_case_makes_the_same_report(
+    lesion_pixels: NDArray[np.uint8], measured_manifest: Manifest
+) -> None:
+    assessment = make_assessment()
+    noisy = np.random.default_rng(3).normal(size=(7, 7, 7)).astype(np.float32)
+    assessment = replace(assessment, explanation=replace(assessment.explanation, evidence=noisy))
+    saved = Assessment.from_dict(json.loads(json.dumps(assessment.to_dict())))
+
+    assert build_report(assessment, measured_manifest, image=lesion_pixels) == build_report(
+        saved, measured_manifest, image=lesion_pixels
+    )
+
+
+def test_refuses_the_numbers_of_another_model(lesion_pixels: NDArray[np.uint8]) -> None:
+    with pytest.raises(BundleError, match=r"manifest is that of dermassist-mobilenetv2 2\.0"):
+        build_report(make_assessment(), make_manifest(version="2.0"), image=lesion_pixels)
+
+
+def test_refuses_damaged_metrics(lesion_pixels: NDArray[np.uint8]) -> None:
+    with pytest.raises(DataError, match="schema"):
+        build_report(make_assessment(), make_manifest(metrics={"report": {}}), image=lesion_pixels)
+
+
+def test_refuses_pixels_of_another_size(lesion_pixels: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match="not the image that was assessed"):
+        build_report(make_assessment(), None, image=lesion_pixels[:-1])
+
+
+def test_refuses_another_file_of_the_same_size(
+    tmp_path: Path, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "other.png"
+    Image.fromarray(lesion_pixels).save(path)
+
+    with pytest.raises(ImageError, match="instead of abababababab"):
+        build_report(make_assessment(), None, image=path)
+    with pytest.raises(ImageError, match="give the original file"):
+        build_report(make_assessment(), None, image=path.read_bytes())
+
+
+def test_refuses_unknown_paper() -> None:
+    with pytest.raises(ConfigError, match="paper must be one of A4, Letter, got 'A5'"):
+        ReportOptions(paper="A5")
+
+
+@pytest.mark.parametrize(
+    ("created", "words"),
+    [
+        ("2026-01-02T10:20:30+00:00", "2026-01-02 10:20:30 (UTC+00:00)"),
+        ("2026-01-02T10:20:30-03:30", "2026-01-02 10:20:30 (UTC-03:30)"),
+        ("2026-01-02T10:20:30", "2026-01-02 10:20:30"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_time_words(created: str, words: str) -> None:
+    assert time_words(created) == words

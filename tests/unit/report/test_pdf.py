@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pypdf import PdfReader
+
+import dermassist
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import MissingExtraError
+from dermassist.model.manifest import Manifest
+from dermassist.patient import PatientDetails
+from dermassist.report import (
+    ReportContent,
+    ReportOptions,
+    build_report,
+    render_pdf,
+    unprinted_characters,
+    write_report,
+)
+from dermassist.report import canvas as canvas_module
+from dermassist.report.canvas import BOTTOM_MM, MARGIN_MM, Box, Canvas
+from dermassist.report.content import PAPERS, Figure, texts
+from dermassist.report.font import BUNDLED_ONLY
+
+from .conftest import make_assessment, make_manifest, unreferred
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+HOSTILE = (
+    "<script>alert(1)</script> <b>bold</b> **strong** --x-- {nb} \\(paren) %s &amp; [x](http://e)"
+)
+
+
+@pytest.fixture
+def content(measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]) -> ReportContent:
+    return build_report(
+        make_assessment(),
+        measured_manifest,
+        image=lesion_pixels,
+        patient=PatientDetails(patient_id="P-1", age_years=57, sex="female", remarks="Ünal, Ωδή"),
+        options=ReportOptions(patient_page=True),
+    )
+
+
+def remarked(content: ReportContent, pixels: NDArray[np.uint8], remarks: str) -> ReportContent:
+    patient = PatientDetails(remarks=remarks)
+    return build_report(make_assessment(), None, image=pixels, patient=patient)
+
+
+def read_back(pdf: bytes) -> list[str]:
+    """Return the text of each page with single spaces."""
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in pages]
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def test_every_text_can_be_read_back_in_order(content: ReportContent) -> None:
+    whole = squeezed("".join(read_back(render_pdf(content, fonts=BUNDLED_ONLY))))
+
+    alternatives = {figure.alternative for figure in figures_of(content)}
+    for text in texts(content):
+        if text not in alternatives:
+            assert squeezed(text.replace(content.created, "")) in whole, text
+    places = [whole.index(squeezed(section.title)) for section in content.sections]
+    assert places == sorted(places)
+
+
+def test_pages_are_numbered_and_named(content: ReportContent) -> None:
+    pages = read_back(render_pdf(content, fonts=BUNDLED_ONLY))
+
+    for number, page in enumerate(pages, start=1):
+        assert f"Page {number} of {len(pages)}" in page
+        assert "DermAssist AI report | dermassist-mobilenetv2 1.0 | image abababababab" in page
+    assert "In plain words" in pages[-1]
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_pages_have_the_size_of_the_paper(content: ReportContent, paper: str) -> None:
+    reader = PdfReader(io.BytesIO(render_pdf(replace(content, paper=paper), fonts=BUNDLED_ONLY)))
+
+    for page in reader.pages:
+        size = (float(page.mediabox.width) / 72 * 25.4, float(page.mediabox.height) / 72 * 25.4)
+        assert size == pytest.approx(PAPERS[paper], abs=0.01)
+
+
+def test_hostile_markup_is_printed_as_text(
+    content: ReportContent, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    pdf = render_pdf(remarked(content, lesion_pixels, HOSTILE), fonts=BUNDLED_ONLY)
+
+    assert squeezed(HOSTILE) in squeezed(read_back(pdf)[0])
+    assert b"/URI" not in pdf
+    assert b"/JavaScript" not in pdf
+
+
+def test_scripts_are_printed_and_missing_characters_reported(
+    content: ReportContent, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    remarks = "Ελένη, Сергей, Ünal, محمد, שלום, अनु, ไทย. 王 \U0001f600 a\u202eb"
+    report = remarked(content, lesion_pixels, remarks)
+
+    first = read_back(render_pdf(report, fonts=BUNDLED_ONLY))[0]
+
+    for word in ("Ελένη", "Сергей", "Ünal", "[U+738B]", "[U+1F600]", "a[U+202E]b"):
+        assert word in first
+    assert set("محمدשלוםअनไทย") <= set(first) | {"م"}
+    assert "U+738B CJK UNIFIED IDEOGRAPH-738B, U+1F600 GRINNING FACE" in first
+    assert unprinted_characters(report, fonts=BUNDLED_ONLY) == ("王", "\U0001f600", "\u202e")
+
+
+def test_nothing_is_reported_where_everything_is_printed(content: ReportContent) -> None:
+    assert unprinted_characters(content, fonts=BUNDLED_ONLY) == ()
+    assert "Some characters" not in read_back(render_pdf(content, fonts=BUNDLED_ONLY))[0]
+
+
+@pytest.mark.parametrize("diagnosis", Diagnosis)
+def test_our_own_words_need_no_other_fonts(
+    diagnosis: Diagnosis, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    for assessment in (make_assessment(top=diagnosis), unreferred(make_assessment(top=diagnosis))):
+        report = build_report(
+            assessment,
+            make_manifest(),
+            image=lesion_pixels,
+            options=ReportOptions(patient_page=True),
+        )
+        assert unprinted_characters(report, fonts=BUNDLED_ONLY) == ()
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize(
+    "remarks",
+    ["W" * 4000, "word " * 790, "\n".join(["line"] * 700), "محمد عبد " * 400, "\u202e" * 500],
+)
+def test_long_texts_stay_inside_the_margins(
+    content: ReportContent,
+    lesion_pixels: NDArray[np.uint8],
+    paper: str,
+    remarks: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places: list[Box] = []
+    write_run = Canvas._write_run
+
+    def recorded(self: Canvas, run: Any, style: Any, place: Box) -> None:
+        places.append(place)
+        write_run(self, run, style, place)
+
+    monkeypatch.setattr(Canvas, "_write_run", recorded)
+    report = replace(remarked(content, lesion_pixels, remarks), paper=paper)
+
+    pages = read_back(render_pdf(report, fonts=BUNDLED_ONLY))
+
+    width, height = PAPERS[paper]
+    assert len(places) > 100
+    for place in places:
+        assert place.x >= MARGIN_MM - 0.01
+        assert place.x + place.width <= width - MARGIN_MM + 0.3
+        assert place.y <= height - BOTTOM_MM + 10.0
+    assert squeezed("".join(pages)).count("W") >= remarks.count("W")
+    assert "Final Diagnostic Summary" in "".join(pages)
+
+
+@pytest.mark.parametrize("size", [(64, 900), (900, 64), (64, 64)])
+def test_odd_proportions_are_kept(size: tuple[int, int]) -> None:
+    width, height = size
+    assessment = make_assessment()
+    assessment = replace(assessment, image=replace(assessment.image, width=width, height=height))
+    pixels = np.full((height, width, 3), 128, np.uint8)
+
+    pdf = render_pdf(build_report(assessment, None, image=pixels), fonts=BUNDLED_ONLY)
+
+    reader = PdfReader(io.BytesIO(pdf))
+    shapes = {image.image.size for page in reader.pages for image in page.images if image.image}
+    assert any(abs(w / h - width / height) < 0.05 * width / height for w, h in shapes)
+
+
+def test_the_same_content_makes_the_same_bytes_anywhere(content: ReportContent) -> None:
+    program = (
+        "import hashlib, pickle, sys\n"
+        "from dermassist.report import render_pdf\n"
+        "from dermassist.report.font import BUNDLED_ONLY\n"
+        "content = pickle.load(sys.stdin.buffer)\n"
+        "print(hashlib.sha256(render_pdf(content, fonts=BUNDLED_ONLY)).hexdigest())\n"
+    )
+    import pickle
+
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program],
+        input=pickle.dumps(content),
+        env={**os.environ, "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"},
+        check=True,
+        capture_output=True,
+    )
+
+    here = hashlib.sha256(render_pdf(content, fonts=BUNDLED_ONLY)).hexdigest()
+    assert elsewhere.stdout.decode().strip() == here
+
+
+def test_another_time_makes_another_file(content: ReportContent) -> None:
+    later = replace(content, created="2026-01-02T10:20:31+00:00")
+
+    assert render_pdf(later, fonts=BUNDLED_ONLY) != render_pdf(content, fonts=BUNDLED_ONLY)
+
+
+@pytest.mark.parametrize("created", ["2026-01-02T10:20:30", "yesterday"])
+def test_a_time_without_zone_or_sense_does_not_become_now(
+    content: ReportContent, created: str
+) -> None:
+    report = replace(content, created=created)
+    metadata = PdfReader(io.BytesIO(render_pdf(report, fonts=BUNDLED_ONLY))).xmp_metadata
+
+    assert metadata is not None
+    assert metadata.xmp_create_date is not None
+    assert metadata.xmp_create_date.year == (2026 if created[0] == "2" else 1970)
+
+
+def test_metadata_say_what_it_is_and_nothing_of_the_patient(content: ReportContent) -> None:
+    pdf = render_pdf(content, fonts=BUNDLED_ONLY)
+    metadata = PdfReader(io.BytesIO(pdf)).xmp_metadata
+
+    assert metadata is not None
+    assert metadata.dc_title == {"x-default": "DermAssist AI report"}
+    assert metadata.xmp_creator_tool == f"dermassist {dermassist.__version__}"
+    assert b"<pdfaid:part>2</pdfaid:part>" in pdf
+    assert b"P-1" not in pdf
+    assert b"/OutputIntents" in pdf
+
+
+def test_every_font_is_embedded(content: ReportContent) -> None:
+    reader = PdfReader(io.BytesIO(render_pdf(content, fonts=BUNDLED_ONLY)))
+
+    for page in reader.pages:
+        resources: Any = page["/Resources"]
+        for reference in resources["/Font"].values():
+            (descendant,) = reference.get_object()["/DescendantFonts"]
+            assert "/FontFile2" in descendant.get_object()["/FontDescriptor"].get_object()
+
+
+def test_writes_the_papers_file_name_into_a_folder(tmp_path: Path, content: ReportContent) -> None:
+    written = write_report(tmp_path, content, fonts=BUNDLED_ONLY)
+
+    assert written == tmp_path / "DermAssist_Report.pdf"
+    assert written.read_bytes() == render_pdf(content, fonts=BUNDLED_ONLY)
+    assert list(tmp_path.iterdir()) == [written]
+
+
+def test_a_failure_leaves_the_earlier_file_alone(
+    tmp_path: Path, content: ReportContent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.pdf"
+    target.write_bytes(b"earlier")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(canvas_module.Canvas, "to_bytes", fail)
+
+    with pytest.raises(OSError, match="disk full"):
+        write_report(target, content, fonts=BUNDLED_ONLY)
+    assert target.read_bytes() == b"earlier"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("library", ["fpdf", "fontTools", "uharfbuzz"])
+def test_names_the_extra_that_is_missing(library: str) -> None:
+    program = (
+        "import sys\n"
+        f"sys.modules[{library!r}] = None\n"
+        "from dermassist.errors import MissingExtraError\n"
+        "from dermassist.report import render_pdf\n"
+        "try:\n"
+        "    render_pdf(None)\n"
+        "except MissingExtraError as error:\n"
+        "    print(error)\n"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert result.stdout.strip() == str(MissingExtraError("The PDF report", extra="report"))
+
+
+def test_half_a_second_of_computing_is_enough(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    """In processor time, which other work on the machine does not lengthen."""
+    spent = []
+    for _ in range(3):
+        started = time.process_time()
+        report = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+        render_pdf(report, fonts=BUNDLED_ONLY)
+        spent.append(time.process_time() - started)
+
+    assert min(spent) < 0.5
+
+
+def figures_of(part: object) -> Iterator[Figure]:
+    if isinstance(part, Figure):
+        yield part
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from figures_of(item)
+    elif is_dataclass(part) and not isinstance(part, type):
+        for field in fields(part):
+            yield from figures_of(getattr(part, field.name))
+
+
+def with_picture(part: Any, picture: bytes) -> Any:
+    """Return content whose pictures are all the same: other processors draw other last bits."""
+    if isinstance(part, Figure):
+        return replace(part, picture=picture)
+    if isinstance(part, tuple):
+        return tuple(with_picture(item, picture) for item in part)
+    if is_dataclass(part) and not isinstance(part, type):
+        changed = {f.name: with_picture(getattr(part, f.name), picture) for f in fields(part)}
+        return replace(part, **changed)
+    return part
+
+
+def test_golden(content: ReportContent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text always; the bytes with the very libraries that wrote the golden file.
+
+    Set DERMASSIST_WRITE_GOLDEN=1 to write both anew, and look at the file before committing it.
+    """
+    monkeypatch.setattr(dermassist, "__version__", "0")
+    encoded = io.BytesIO()
+    Image.linear_gradient("L").resize((60, 45)).convert("RGB").save(encoded, "PNG")
+    pdf = render_pdf(with_picture(content, encoded.getvalue()), fonts=BUNDLED_ONLY)
+    text = "\n\n".join(read_back(pdf)) + "\n"
+    libraries = {
+        name: importlib.metadata.version(name) for name in ("fpdf2", "fonttools", "pillow")
+    }
+    libraries["zlib"] = zlib.ZLIB_RUNTIME_VERSION
+    stem = GOLDEN / "DermAssist_Report"
+    if os.environ.get("DERMASSIST_WRITE_GOLDEN"):
+        stem.with_suffix(".pdf").write_bytes(pdf)
+        stem.with_suffix(".txt").write_text(text, encoding="utf-8")
+        stem.with_suffix(".json").write_text(json.dumps(libraries, indent=1) + "\n")
+
+    assert text == stem.with_suffix(".txt").read_text(encoding="utf-8")
+    if json.loads(stem.with_suffix(".json").read_text()) == libraries:
+        assert pdf == stem.with_suffix(".pdf").read_bytes()

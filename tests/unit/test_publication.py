@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+from dermassist import publication
+from dermassist.answering import Answers, answer_records
+from dermassist.data.ham10000 import Record, read_ham10000
+from dermassist.diagnosis import MALIGNANT
+from dermassist.errors import BundleError, DataError
+from dermassist.imaging import Preprocessing
+from dermassist.inference.classifier import Classifier
+from dermassist.model.bundle import Bundle, read_bundle
+from dermassist.model.network import MobileNetV2
+from dermassist.publication import Material, Origin, publish
+from dermassist.quality import measure_quality
+from dermassist.selfcheck import check_sample
+
+from ..conftest import tiny_graph, tiny_manifest
+
+Make = Callable[..., Path]
+ORIGIN = Origin("name", "7", "2026-01-01T00:00:00+00:00", {"seed": 3})
+PREPROCESSING = Preprocessing(size_px=32)
+
+
+@pytest.fixture
+def material(make_ham10000: Make) -> Material:
+    """Two halves of a synthetic data set of 56 drawings."""
+    records = read_ham10000(make_ham10000(lesions_per_class=6)).records
+    return Material(train=records[::2], validation=records[1::2])
+
+
+@pytest.fixture
+def tiny_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the export, whose agreement with PyTorch is then not asked for."""
+    monkeypatch.setattr(publication, "export_graph", lambda *_: tiny_graph(size_px=32))
+    monkeypatch.setattr(publication, "_check_agreement", lambda *_: {"images": 0})
+
+
+@pytest.fixture
+def published(tiny_export: None, material: Material, tmp_path: Path) -> Bundle:
+    place = tmp_path / "new" / "bundle"
+    return publish(MobileNetV2(), PREPROCESSING, ORIGIN, place, material=material)
+
+
+def answers_of(material: Material) -> Answers:
+    manifest = tiny_manifest(preprocessing=PREPROCESSING, temperature=None)
+    classifier = Classifier(Bundle(Path(), manifest, tiny_graph(size_px=32)), threads=1)
+    return answer_records(material.validation, classifier)
+
+
+def test_written_bundle_reads_back_and_passes_its_own_check(published: Bundle) -> None:
+    read = read_bundle(published.directory)
+    assert read == published
+    assert read.manifest.preprocessing == PREPROCESSING
+    assert (read.manifest.name, read.manifest.version) == ("name", "7")
+    assert read.manifest.training == {"seed": 3, "onnx_agreement": {"images": 0}}
+    assert read.manifest.licence == "CC BY-NC 4.0"
+    assert "HAM10000" in read.manifest.attribution
+    assert check_sample(Classifier(read, threads=1)).deviation < 1e-6
+
+
+def test_temperature_is_the_likeliest_on_validation(published: Bundle, material: Material) -> None:
+    answers = answers_of(material)
+    rows = np.arange(len(answers.labels))
+
+    def loss(log_temperature: float) -> float:
+        scaled = answers.logits / np.exp(log_temperature)
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[rows, answers.labels]))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    assert published.manifest.temperature == pytest.approx(np.exp(best.x), rel=1e-3)
+
+
+def answers_from(logits: np.ndarray, labels: list[int]) -> Answers:
+    """Return answers for made-up images."""
+    from dermassist.diagnosis import DIAGNOSES
+
+    records = tuple(
+        Record(f"I{k}", f"L{k}", DIAGNOSES[label], "histo", None, "male", "back", "x")
+        for k, label in enumerate(labels)
+    )
+    count = len(labels)
+    return Answers(
+        records=records,
+        logits=logits,
+        probabilities=np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True),
+        evidence=np.zeros((count, 7, 2, 2), np.float32),
+        to_image=np.tile(np.eye(2, 3), (count, 1, 1)),
+        sizes=np.full((count, 2), 64),
+    )
+
+
+def test_temperature_that_images_do_not_determine_is_not_called_measured() -> None:
+    labels = list(range(7)) * 2
+    always_right = np.eye(7)[labels]
+    manifest = publication._calibrate(tiny_manifest(), answers_from(always_right, labels))
+    assert manifest.temperature is None
+
+
+def test_over_confident_logits_are_cooled() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 400).tolist()
+    logits = np.eye(7)[labels] * 2.0 + random.normal(0, 1, (400, 7))
+    honest = publication._calibrate(tiny_manifest(), answers_from(logits, labels)).temperature
+    proud = publication._calibrate(tiny_manifest(), answers_from(logits * 3, labels)).temperature
+    assert honest is not None
+    assert proud is not None
+    assert proud == pytest.approx(3 * honest, rel=1e-6)
+
+
+def test_referral_threshold_refers_the_promised_share(
+    published: Bundle, material: Material
+) -> None:
+    rule = published.manifest.referral
+    assert rule is not None
+    assert rule.target_sensitivity == 0.95
+    classifier = Classifier(published, threads=1)
+    referred = [
+        classifier.predict(record.path).malignancy >= rule.threshold
+        for record in material.validation
+        if record.path is not None and record.diagnosis in MALIGNANT
+    ]
+    assert np.mean(referred) >= 0.95
+
+
+def test_colours_saturate_for_one_image_in_twenty(published: Bundle, material: Material) -> None:
+    answers = answers_of(material)
+    strongest = [
+        float(maps[logits.argmax()].max())
+        for maps, logits in zip(answers.evidence, answers.logits, strict=True)
+    ]
+    beyond = np.mean(np.array(strongest) > published.manifest.evidence_scale)
+    assert 0.0 < beyond <= 0.1
+
+
+def test_colours_have_a_scale_even_where_nothing_is_evidence() -> None:
+    answers = answers_from(np.zeros((4, 7)), [0, 1, 2, 3])
+    assert publication._evidence_scale(answers) == publication.SMALLEST_EVIDENCE_SCALE > 0.0
+
+
+def test_usual_quality_is_that_of_the_training_images(
+    published: Bundle, material: Material
+) -> None:
+    reference = published.manifest.quality_reference
+    assert reference is not None
+    classifier = Classifier(published, threads=1)
+    brightness = [
+        measure_quality(classifier.view(record.path).pixels, short_side_px=64).brightness
+        for record in material.train
+        if record.path is not None
+    ]
+    assert reference.brightness == pytest.approx(np.quantile(brightness, (0.01, 0.99)))
+    low, high = reference.sharpness
+    assert 0.0 < low < high
+
+
+def test_progress_counts_validation_and_training_images(
+    tiny_export: None, material: Material, tmp_path: Path
+) -> None:
+    steps: list[int] = []
+    publish(
+        MobileNetV2(),
+        PREPROCESSING,
+        ORIGIN,
+        tmp_path / "bundle",
+        material=material,
+        advance=steps.append,
+    )
+    assert sum(steps) == len(material.train) + len(material.validation)
+
+
+def test_graph_that_is_not_the_network_is_not_published(
+    monkeypatch: pytest.MonkeyPatch, material: Material, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(publication, "export_graph", lambda *_: tiny_graph(size_px=32))
+    with pytest.raises(BundleError, match="the exported graph and PyTorch differ by"):
+        publish(MobileNetV2(), PREPROCESSING, ORIGIN, tmp_path / "bundle", material=material)
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_missing_images_are_refused(
+    tiny_export: None, material: Material, tmp_path: Path, part: str
+) -> None:
+    gone = tuple(replace(record, path=None) for record in getattr(material, part))
+    bare = replace(material, **{part: gone})  # type: ignore[arg-type] # one of its two parts
+    with pytest.raises(DataError, match=r"missing|no training image"):
+        publish(MobileNetV2(), PREPROCESSING, ORIGIN, tmp_path / "bundle", material=bare)
+    assert not (tmp_path / "bundle").exists()

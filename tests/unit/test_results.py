@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
+from dermassist.results import (
+    Assessment,
+    Explanation,
+    ImageInfo,
+    ImageQuality,
+    ModelInfo,
+    Prediction,
+    PredictionSet,
+    Referral,
+)
+
+PROBABILITIES = (0.05, 0.1, 0.2, 0.01, 0.3, 0.3, 0.04)
+
+
+def make_prediction(*, full: bool = True) -> Prediction:
+    return Prediction(
+        probabilities=PROBABILITIES,
+        logits=(0.0, 1.0, 2.0, -3.0, 2.5, 2.5, -1.0),
+        calibrated=full,
+        referral=Referral(0.45, 0.4, 0.95) if full else None,
+        prediction_set=PredictionSet((Diagnosis.MEL, Diagnosis.NV), 0.9, (Diagnosis.DF,))
+        if full
+        else None,
+    )
+
+
+def make_assessment(*, full: bool = True) -> Assessment:
+    random = np.random.default_rng(0)
+    return Assessment(
+        image=ImageInfo("lesion.jpg", 600, 450, "ab" * 32, ("a note",)),
+        prediction=make_prediction(full=full),
+        explanation=Explanation(
+            evidence=random.normal(0, 3, (7, 7, 7)).astype(np.float32),
+            to_image=np.array([[64.3, 0.0, 31.6], [0.0, 64.3, -1.5]]),
+            scale=8.5,
+        ),
+        quality=ImageQuality(450, 120.5, 160.25, 0.001, ("Dark.",)),
+        model=ModelInfo("tiny", "1", "cd" * 32),
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+def test_the_first_of_equal_probabilities_is_the_diagnosis() -> None:
+    prediction = make_prediction()
+
+    assert prediction.diagnosis is Diagnosis.MEL
+    assert prediction.confidence == 0.3
+    assert [d for d, _ in prediction.ranked][:3] == [Diagnosis.MEL, Diagnosis.NV, Diagnosis.BKL]
+
+
+def test_malignancy_adds_akiec_bcc_and_mel() -> None:
+    assert make_prediction().malignancy == pytest.approx(0.05 + 0.1 + 0.3)
+
+
+@given(
+    values=st.lists(st.floats(0.001, 1), min_size=7, max_size=7),
+)
+def test_ranking_is_a_sorted_permutation(values: list[float]) -> None:
+    total = sum(values)
+    prediction = Prediction(tuple(v / total for v in values), (0.0,) * 7, calibrated=True)
+    ranked = prediction.ranked
+
+    assert {d for d, _ in ranked} == set(DIAGNOSES)
+    assert [p for _, p in ranked] == sorted(prediction.probabilities, reverse=True)
+    assert ranked[0] == (prediction.diagnosis, prediction.confidence)
+
+
+@pytest.mark.parametrize(("malignancy", "advised"), [(0.39, False), (0.4, True), (0.41, True)])
+def test_referral_is_advised_from_the_threshold_on(malignancy: float, advised: bool) -> None:
+    assert Referral(malignancy, threshold=0.4, target_sensitivity=0.95).advised is advised
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_an_assessment_survives_json(full: bool) -> None:
+    original = make_assessment(full=full)
+    text = json.dumps(original.to_dict(), allow_nan=False)
+    read = Assessment.from_dict(json.loads(text))
+
+    assert read.prediction == original.prediction
+    assert (read.image, read.quality, read.model, read.created) == (
+        original.image,
+        original.quality,
+        original.model,
+        original.created,
+    )
+    np.testing.assert_allclose(read.explanation.evidence, original.explanation.evidence, atol=6e-6)
+    np.testing.assert_array_equal(read.explanation.to_image, original.explanation.to_image)
+    assert read.explanation.scale == original.explanation.scale
+    assert read.explanation.evidence.dtype == np.float32
+    # What was read is written again without a further change.
+    assert json.dumps(read.to_dict()) == text
+
+
+def test_json_names_every_diagnosis_by_its_code() -> None:
+    values = make_assessment().to_dict()
+
+    assert values["schema_version"] == 1
+    assert values["prediction"]["diagnosis"] == "mel"
+    assert values["prediction"]["diagnosis_name"] == "Melanoma (MEL)"
+    assert tuple(values["prediction"]["probabilities"]) == CODES
+    assert tuple(values["explanation"]["evidence"]) == CODES
+    assert values["prediction"]["referral"]["advised"] is True
+    assert values["prediction"]["prediction_set"]["diagnoses"] == ["mel", "nv"]
+
+
+def test_another_schema_is_refused() -> None:
+    with pytest.raises(ValueError, match="schema_version must be 1, got 2"):
+        Assessment.from_dict({**make_assessment().to_dict(), "schema_version": 2})
+
+
+def test_a_missing_part_is_refused() -> None:
+    values = make_assessment().to_dict()
+    del values["prediction"]
+    with pytest.raises(KeyError, match="prediction"):
+        Assessment.from_dict(values)
+
+
+def test_results_are_frozen_and_can_be_pickled() -> None:
+    assessment = make_assessment()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        assessment.created = "later"  # type: ignore[misc] # wrong on purpose
+    assert pickle.loads(pickle.dumps(assessment)).prediction == assessment.prediction

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dermassist.storage import replacing, write_bytes, write_text
+
+
+def test_content_is_written_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "note.txt"
+    write_text(path, "Größe\n")
+
+    assert path.read_bytes() == "Größe\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_earlier_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "result.bin"
+    write_bytes(path, b"old")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+        assert temporary.parent == path.parent
+        assert temporary.suffix == path.suffix
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_failure_leaves_the_earlier_file_and_nothing_else(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "result.bin"
+    write_bytes(path, b"old")
+    with pytest.raises(error), replacing(path) as temporary:  # noqa: PT012 - it fails inside
+        temporary.write_bytes(b"half")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"):
+        write_bytes(tmp_path / "taken", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "file", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_a_name_at_the_limit_of_the_file_system_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".txt")
+    write_text(path, "x")
+    assert path.read_text() == "x"
+
+
+def test_two_writers_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as one, replacing(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"

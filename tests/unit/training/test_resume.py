@@ -1,0 +1,299 @@
+"""A training that was killed ends as one that was not."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dermassist.config import ModelSection, OptimisationSection, TrainingConfig
+from dermassist.data.cache import FieldCache, open_cache
+from dermassist.data.ham10000 import read_ham10000
+from dermassist.errors import ConfigError, DataError
+from dermassist.imaging import Preprocessing
+from dermassist.model.network import MobileNetV2
+from dermassist.model.weights import WeightsError, read_weights
+from dermassist.training import module as training_module
+from dermassist.training.module import SELECTION_METRIC, LesionModule
+from dermassist.training.run import Parts, RunSettings, TrainingOutcome, read_record, train
+
+EPOCHS = 3
+PREPROCESSING = Preprocessing(size_px=32)
+HEAD = "classifier.1.weight"
+
+Material = tuple[Parts, FieldCache]
+
+pytestmark = pytest.mark.slow
+
+
+class DieIn(lightning.Callback):
+    """Dies in the middle of an epoch, as a killed process would."""
+
+    def __init__(self, epoch: int, error: type[BaseException] = RuntimeError) -> None:
+        self.epoch = epoch
+        self.error = error
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise self.error
+
+
+class Watch(lightning.Callback):
+    """Notes the learning rate of every epoch, and the head that was validated."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.heads: list[Tensor] = []
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self.rates.append(float(trainer.optimizers[0].param_groups[0]["lr"]))
+
+    def on_validation_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
+        assert isinstance(pl_module, LesionModule)
+        self.heads.append(pl_module.network.head.weight.detach().clone())
+
+
+def make_config(*, frozen_layers: int = 0, **changes: Any) -> TrainingConfig:
+    settings = {
+        "epochs": EPOCHS,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "ema_decay": 0.5,
+        "precision": "float32",
+    }
+    return TrainingConfig(
+        model=ModelSection(frozen_layers=frozen_layers),
+        preprocessing=PREPROCESSING,
+        optimisation=OptimisationSection(**{**settings, **changes}),
+    )
+
+
+@pytest.fixture
+def material(make_ham10000: Callable[..., Path], tmp_path: Path) -> Material:
+    dataset = read_ham10000(make_ham10000(lesions_per_class=2, size=(64, 64)))
+    cache = open_cache(dataset.records, PREPROCESSING, tmp_path / "cache", pixel_aspect=1.0)
+    return Parts(dataset.records[::2], dataset.records[1::2]), cache
+
+
+def start_weights() -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return MobileNetV2().state_dict()
+
+
+def run(
+    config: TrainingConfig,
+    material: Material,
+    directory: Path,
+    *callbacks: lightning.Callback,
+    workers: int = 0,
+) -> TrainingOutcome:
+    settings = RunSettings(directory, workers=workers, accelerator="cpu", progress=False)
+    return train(config, *material, settings, initial_weights=start_weights(), callbacks=callbacks)
+
+
+def assert_same_weights(one: TrainingOutcome, other: TrainingOutcome) -> None:
+    for kind in ("last_weights", "best_weights"):
+        mine, theirs = (read_weights(getattr(outcome, kind)) for outcome in (one, other))
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            torch.testing.assert_close(value, theirs[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "ema_decay", "workers", "dies_in"),
+    [
+        ("one_cycle", 0.5, 0, 1),
+        ("one_cycle", 0.0, 1, 2),
+        ("one_cycle", 0.5, 0, 0),
+        ("plateau", 0.5, 0, 2),
+        ("plateau", 0.0, 0, 1),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_weights(
+    material: Material,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: str,
+    ema_decay: float,
+    workers: int,
+    dies_in: int,
+) -> None:
+    # Without patience the plateau schedule acts within these few epochs.
+    monkeypatch.setattr(training_module, "PLATEAU_PATIENCE", 0)
+    config = make_config(scheduler=scheduler, ema_decay=ema_decay)
+    steady, before, after = Watch(), Watch(), Watch()
+    whole = run(config, material, tmp_path / "whole", steady, workers=workers)
+    with pytest.raises(RuntimeError):
+        run(config, material, tmp_path / "killed", before, DieIn(dies_in), workers=workers)
+    resumed = run(config, material, tmp_path / "killed", after, workers=workers)
+
+    assert (resumed.finished, resumed.epochs) == (True, EPOCHS)
+    assert [*before.rates[:dies_in], *after.rates] == steady.rates
+    assert len(set(steady.rates)) > 1
+    assert resumed.best_macro_f1 == whole.best_macro_f1
+    assert_same_weights(whole, resumed)
+
+
+def test_a_run_killed_twice_resumes_too(material: Material, tmp_path: Path) -> None:
+    config = make_config()
+    whole = run(config, material, tmp_path / "whole")
+    for epoch in (1, 2):
+        with pytest.raises(RuntimeError):
+            run(config, material, tmp_path / "killed", DieIn(epoch))
+
+    assert_same_weights(whole, run(config, material, tmp_path / "killed"))
+
+
+def test_ctrl_c_returns_to_the_caller_and_leaves_what_a_run_resumes_from(
+    material: Material, tmp_path: Path
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    stopped = run(make_config(), material, tmp_path / "run", DieIn(1, KeyboardInterrupt))
+
+    assert (stopped.finished, stopped.epochs) == (False, 1)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert read_weights(stopped.last_weights).keys() == start_weights().keys()
+    whole = run(make_config(), material, tmp_path / "whole")
+    assert_same_weights(whole, run(make_config(), material, tmp_path / "run"))
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_checkpoint_to_start_others_from(
+    material: Material, tmp_path: Path
+) -> None:
+    stopped = run(make_config(), material, tmp_path / "run", DieIn(0, KeyboardInterrupt))
+    weights = read_weights(tmp_path / "run" / "checkpoints" / "interrupted.ckpt")
+
+    assert (stopped.finished, stopped.epochs) == (False, 0)
+    assert start_weights().keys() <= weights.keys()
+    assert (weights[HEAD] != start_weights()[HEAD]).any()
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_selected_and_last_weights_are_those_of_their_epochs(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ema_decay: float
+) -> None:
+    scores = [0.2, 0.9, 0.4]
+
+    def give_scores(self: LesionModule) -> None:
+        self.log(SELECTION_METRIC, scores[self.current_epoch])
+
+    monkeypatch.setattr(LesionModule, "on_validation_epoch_end", give_scores)
+    watch = Watch()
+    outcome = run(make_config(ema_decay=ema_decay), material, tmp_path / "run", watch)
+
+    assert outcome.best_macro_f1 == pytest.approx(0.9)
+    assert len(watch.heads) == EPOCHS
+    torch.testing.assert_close(read_weights(outcome.best_weights)[HEAD], watch.heads[1])
+    torch.testing.assert_close(read_weights(outcome.last_weights)[HEAD], watch.heads[2])
+    assert (watch.heads[1] != watch.heads[2]).any()
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_frozen_layers_stay_bit_identical(
+    material: Material, tmp_path: Path, ema_decay: float
+) -> None:
+    config = make_config(frozen_layers=5, ema_decay=ema_decay, epochs=1)
+    outcome = run(config, material, tmp_path / "run")
+    trained, start = read_weights(outcome.last_weights), start_weights()
+
+    frozen = [name for name in start if name.split(".")[1] in "01234" and "features" in name]
+    assert any("running_mean" in name for name in frozen)
+    for name in frozen:
+        torch.testing.assert_close(trained[name], start[name], rtol=0, atol=0)
+    for name in set(start) - set(frozen):
+        assert (trained[name] != start[name]).any(), name
+
+
+def test_a_schedule_cut_short_follows_the_whole_one(material: Material, tmp_path: Path) -> None:
+    whole, cut = Watch(), Watch()
+    run(make_config(), material, tmp_path / "whole", whole)
+    outcome = run(make_config(stop_after=2), material, tmp_path / "cut", cut)
+
+    assert (outcome.finished, outcome.epochs) == (True, 2)
+    assert cut.rates == whole.rates[:2]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_the_smallest_trainings_run(material: Material, tmp_path: Path, epochs: int) -> None:
+    # A warm-up of exactly one step must not divide by zero.
+    config = make_config(epochs=epochs, batch_size=8, warmup_share=0.5)
+    assert run(config, material, tmp_path / "run").finished
+
+
+def test_a_finished_run_is_not_trained_further(material: Material, tmp_path: Path) -> None:
+    first = run(make_config(epochs=1), material, tmp_path / "run")
+    before = read_weights(first.last_weights)
+    again = run(make_config(epochs=1), material, tmp_path / "run")
+
+    assert (again.finished, again.epochs) == (True, 1)
+    for name, value in read_weights(again.last_weights).items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_a_folder_of_another_training_is_refused_and_stays(
+    material: Material, tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    run(make_config(epochs=1), material, directory)
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    parts, cache = material
+    others = [
+        (make_config(epochs=2), material),
+        (make_config(epochs=1), (Parts(parts.train[1:], parts.validation), cache)),
+    ]
+    for config, other in others:
+        with pytest.raises(ConfigError, match="another configuration or other data; give another"):
+            run(config, other, directory)
+    assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
+
+
+def test_the_record_says_what_was_trained(material: Material, tmp_path: Path) -> None:
+    config = make_config(epochs=1)
+    run(config, material, tmp_path / "run")
+    record = read_record(tmp_path / "run")
+
+    assert TrainingConfig.from_dict(record["config"]) == config
+    assert record["train_images"] == len(material[0].train)
+    with pytest.raises(DataError, match="holds no training run"):
+        read_record(tmp_path)
+
+
+def test_no_images_are_refused(material: Material) -> None:
+    with pytest.raises(ConfigError, match="at least one training and one validation image"):
+        Parts((), material[0].validation)
+
+
+def test_weights_that_do_not_fit_are_refused(material: Material, tmp_path: Path) -> None:
+    weights = start_weights()
+    del weights["features.3.conv.0.0.weight"]
+    settings = RunSettings(tmp_path / "run", workers=0, accelerator="cpu", progress=False)
+    with pytest.raises(WeightsError, match=r"do not fit: 1 feature tensors"):
+        train(make_config(), *material, settings, initial_weights=weights)
+
+
+def test_every_epoch_learns_in_its_own_size(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    forward = LesionModule.forward
+
+    def note(self: LesionModule, views: Tensor) -> Tensor:
+        if self.training:
+            sizes.append(views.shape[1])
+        return forward(self, views)
+
+    monkeypatch.setattr(LesionModule, "forward", note)
+    config = make_config(resolutions=((2 / 3, 32), (1 / 3, 64)))
+    run(config, material, tmp_path / "run")
+
+    steps = len(sizes) // EPOCHS
+    np.testing.assert_array_equal(sizes, [32] * 2 * steps + [64] * steps)

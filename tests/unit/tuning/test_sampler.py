@@ -1,0 +1,316 @@
+"""The sampler in a study: repeatability, resuming, parallel work, odd trials and odd spaces."""
+
+import copy
+import math
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+
+from dermassist.tuning import MemeticSampler, PatternSearch, plan_of
+from dermassist.tuning.memetic.plan import PLAN_KEY, Origin
+
+SPACE: dict[str, BaseDistribution] = {
+    "rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "drop": FloatDistribution(0.0, 0.6),
+    "layers": IntDistribution(0, 18),
+    "batch": CategoricalDistribution((16, 32, 64)),
+}
+SMALL: dict[str, BaseDistribution] = {
+    "n": IntDistribution(0, 3),
+    "c": CategoricalDistribution(("p", "q", "r")),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def cost(params: dict[str, Any]) -> float:
+    return float(
+        (math.log10(params["rate"]) + 3.2) ** 2
+        + (params["drop"] - 0.2) ** 2
+        + ((params["layers"] - 5) / 9) ** 2
+        + {16: 0.3, 32: 0.0, 64: 0.1}[params["batch"]]
+    )
+
+
+def run(study: optuna.Study, trials: int, *, sign: float = 1.0) -> None:
+    for _ in range(trials):
+        trial = study.ask(SPACE)
+        study.tell(trial, sign * cost(trial.params))
+
+
+def points(study: optuna.Study) -> list[dict[str, Any]]:
+    return [trial.params for trial in study.trials]
+
+
+def searched(trials: int, *, seed: int = 0, **options: Any) -> optuna.Study:
+    study = optuna.create_study(sampler=MemeticSampler(seed=seed, **options))
+    run(study, trials)
+    return study
+
+
+def test_it_searches_better_than_chance() -> None:
+    random = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    run(random, 80)
+    assert searched(80).best_value < random.best_value / 4
+
+
+def test_every_part_of_the_search_takes_its_turn() -> None:
+    plans = [plan_of(trial) for trial in searched(80).trials]
+    origins = Counter(plan.origin for plan in plans if plan is not None)
+    assert set(origins) == {Origin.START, Origin.CHILD, Origin.MOVE}
+    generations = [plan.generation for plan in plans if plan is not None]
+    assert generations == sorted(generations)
+    without = [plan_of(trial) for trial in searched(80, local_search=None).trials]
+    assert not any(plan.move for plan in without if plan is not None)
+
+
+def test_a_seed_repeats_and_another_differs() -> None:
+    first = points(searched(50, seed=3))
+    assert points(searched(50, seed=3)) == first
+    assert points(searched(50, seed=4)) != first
+
+
+def test_without_a_seed_two_samplers_differ_and_reseeding_forgets_the_seed() -> None:
+    unseeded = [MemeticSampler(), MemeticSampler()]
+    reseeded = [MemeticSampler(seed=1), MemeticSampler(seed=1)]
+    reseeded[0].reseed_rng()
+    for pair in (unseeded, reseeded):
+        studies = [optuna.create_study(sampler=sampler) for sampler in pair]
+        for study in studies:
+            run(study, 3)
+        assert points(studies[0]) != points(studies[1])
+
+
+def test_a_search_resumed_from_a_file_equals_one_never_stopped(tmp_path: Path) -> None:
+    for _ in range(4):
+        # a new storage, study and sampler each time, as in a new process
+        resumed = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal"))),
+            study_name="s",
+            load_if_exists=True,
+            sampler=MemeticSampler(seed=5),
+        )
+        run(resumed, 9)
+    assert points(resumed) == points(searched(36, seed=5))
+
+
+def test_a_copied_or_pickled_sampler_goes_on_alike() -> None:
+    study = searched(20, seed=2)
+    expected = points(searched(30, seed=2))
+    for twin in (copy.deepcopy(study.sampler), pickle.loads(pickle.dumps(study.sampler))):
+        other = optuna.create_study(sampler=twin)
+        other.add_trials(study.trials)
+        run(other, 10)
+        assert points(other) == expected
+
+
+def test_one_sampler_serves_two_studies_without_mixing_them() -> None:
+    sampler = MemeticSampler(seed=0)
+    studies = [optuna.create_study(sampler=sampler) for _ in range(2)]
+    for _ in range(30):
+        for study in studies:
+            run(study, 1)
+    assert points(studies[0]) == points(studies[1]) == points(searched(30))
+
+
+def test_maximising_mirrors_minimising() -> None:
+    study = optuna.create_study(direction="maximize", sampler=MemeticSampler(seed=0))
+    run(study, 50, sign=-1.0)
+    assert points(study) == points(searched(50))
+
+
+def test_no_point_is_tried_twice_before_a_finite_space_is_exhausted() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    for _ in range(15):
+        trial = study.ask(SMALL)
+        study.tell(trial, trial.params["n"])
+    keys = [tuple(point.values()) for point in points(study)]
+    assert len(set(keys[:12])) == 12
+    assert len(keys) == 15
+
+
+def test_pruned_and_failed_points_stay_tried_but_have_no_offspring() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    for index in range(60):
+        trial = study.ask(SPACE)
+        if index % 3 == 1:
+            trial.report(-100.0, step=0)
+            study.tell(trial, state=TrialState.PRUNED)
+        elif index % 3 == 2:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, cost(trial.params))
+    assert len({tuple(point.values()) for point in points(study)}) == 60
+    bad = {trial.number for trial in study.trials if trial.state != TrialState.COMPLETE}
+    for plan in filter(None, map(plan_of, study.trials)):
+        used = {plan.move.base, plan.move.root} if plan.move else set(plan.parents)
+        assert not used & bad
+
+
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAIL])
+def test_it_goes_on_at_random_while_nothing_completes(state: TrialState) -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    for _ in range(20):
+        study.tell(study.ask(SPACE), state=state)
+    assert len({tuple(point.values()) for point in points(study)}) == 20
+
+
+def test_trials_that_never_finish_block_nobody_and_keep_their_points() -> None:
+    study = searched(12)
+    orphans = [study.ask(SPACE).params for _ in range(8)]
+    run(study, 60)
+    assert len({tuple(point.values()) for point in points(study)}) == 80
+    newest = plan_of(study.trials[-1])
+    assert newest is not None
+    assert newest.generation > 3
+    assert [t.params for t in study.trials if t.state == TrialState.RUNNING] == orphans
+
+
+def test_two_samplers_on_one_storage_never_hold_the_same_point() -> None:
+    storage = InMemoryStorage()
+    name = optuna.create_study(storage=storage).study_name
+    workers = [
+        optuna.load_study(study_name=name, storage=storage, sampler=MemeticSampler(seed=7))
+        for _ in range(2)
+    ]
+    for _ in range(30):
+        pair = [worker.ask(SPACE) for worker in workers]
+        for worker, trial in zip(workers, reversed(pair), strict=True):
+            worker.tell(trial.number, cost(trial.params))
+    assert len({tuple(point.values()) for point in points(workers[0])}) == 60
+
+
+class RivalStorage(InMemoryStorage):
+    """A storage in which another process plans the very same point at the very same time."""
+
+    rival: int | None = None
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        super().set_trial_system_attr(trial_id, key, value)
+        if key == PLAN_KEY and self.rival is not None:
+            rival, self.rival = self.rival, None
+            super().set_trial_system_attr(rival, key, value)
+
+
+def test_a_point_that_another_process_announced_meanwhile_is_given_up() -> None:
+    storage = RivalStorage()
+    study = optuna.create_study(storage=storage, sampler=MemeticSampler(seed=0))
+    run(study, 25)
+    rival = storage.create_new_trial(study._study_id)
+    storage.rival = rival
+    run(study, 1)
+    plan, taken = plan_of(study.trials[-1]), plan_of(storage.get_trial(rival))
+    assert plan is not None
+    assert taken is not None
+    assert plan.values != taken.values
+    assert study.trials[-1].params == {
+        name: each.to_external_repr(plan.values[name]) for name, each in SPACE.items()
+    }
+
+
+def test_threads_share_a_sampler() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0))
+    study.optimize(lambda t: cost(suggested(t)), n_trials=40, n_jobs=4)
+    assert len({tuple(sorted(point.items())) for point in points(study)}) == 40
+
+
+def suggested(trial: Trial) -> dict[str, Any]:
+    return {name: trial._suggest(name, each) for name, each in SPACE.items()}
+
+
+def test_trials_of_another_origin_are_parents_too() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0))
+    paper = {"rate": 10**-3.2, "drop": 0.2, "layers": 5, "batch": 32}
+    study.enqueue_trial(paper)
+    run(study, 11)
+    assert study.trials[0].params == paper
+    run(study, 30)
+    plans = [plan for plan in map(plan_of, study.trials) if plan is not None]
+    assert any(0 in plan.parents for plan in plans)
+    assert any(plan.move is not None and plan.move.root == 0 for plan in plans)
+
+
+def test_once_the_best_is_at_its_summit_the_next_best_is_climbed() -> None:
+    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 9), "m": IntDistribution(0, 9)}
+    climbing = PatternSearch(elites=1, first_step=0.1, last_step=0.1)
+    study = optuna.create_study(
+        sampler=MemeticSampler(seed=0, population_size=2, local_search=climbing)
+    )
+    summit_and_around = {(3, 3): 0.0, (2, 3): 9.0, (4, 3): 9.0, (3, 2): 9.0, (3, 4): 9.0}
+    for (n, m), value in {**summit_and_around, (8, 8): 0.5}.items():
+        study.add_trial(
+            optuna.create_trial(params={"n": n, "m": m}, distributions=grid, value=value)
+        )
+    child, move = (study.ask(grid) for _ in range(2))
+    study.tell(child, 9.0)
+    plan = plan_of(study.trials[move.number])
+    assert plan is not None
+    assert plan.move is not None
+    assert plan.move.base == 5
+    # Optuna sorts parameters by name, so "m" is the first axis of the sweep
+    assert (move.params["m"], move.params["n"]) == (7, 8)
+
+
+def test_a_fixed_parameter_stays_fixed() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0))
+    for _ in range(25):
+        study.enqueue_trial({"layers": 4})
+    run(study, 25)
+    assert {trial.params["layers"] for trial in study.trials} == {4}
+
+
+def test_parameters_of_a_branch_are_drawn_on_their_own() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+
+    def objective(trial: Trial) -> float:
+        x = trial.suggest_float("x", -1.0, 1.0)
+        if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+            return x**2 + trial.suggest_int("only_a", 0, 5)
+        return x**2 + trial.suggest_float("only_b", 1e-3, 1.0, log=True)
+
+    study.optimize(objective, n_trials=40)
+    planned = [set(plan.values) for plan in map(plan_of, study.trials) if plan is not None]
+    assert planned[-1] == {"x", "kind"}
+    assert {frozenset(trial.params) for trial in study.trials} == {
+        frozenset({"x", "kind", "only_a"}),
+        frozenset({"x", "kind", "only_b"}),
+    }
+
+
+def test_it_works_under_a_hyperband_pruner() -> None:
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9)
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4), pruner=pruner)
+
+    def objective(trial: Trial) -> float:
+        value = cost(suggested(trial))
+        for step in range(9):
+            trial.report(value + 1.0 / (step + 1), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study.optimize(objective, n_trials=40)
+    assert len({tuple(sorted(point.items())) for point in points(study)}) == 40
+    assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_more_than_one_objective_is_refused_with_a_way_out() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=MemeticSampler())
+    with pytest.raises(ValueError, match=r"one objective, but this study has 2: use .*NSGAII"):
+        study.ask(SPACE)
