@@ -65,7 +65,10 @@ class LesionModule(lightning.LightningModule):
         return self
 
     def on_train_epoch_start(self) -> None:
-        """Make dropout depend on seed and epoch alone, so that a resumed run repeats itself."""
+        """Set train mode; make dropout follow seed and epoch alone, so that a run resumes alike."""
+        # Lightning restores each module's mode by itself and never calls train(), which is what
+        # keeps the statistics of frozen layers.
+        self.train()
         seed = self.config.optimisation.seed * _EPOCH_SEED_STRIDE + self.current_epoch
         torch.manual_seed(seed + self.global_rank)
 
