@@ -16,6 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dermassist.decisions import DecisionMeasures
+from dermassist.evaluation.decision_tabulation import (
+    calibration_table,
+    heatmap_table,
+    referral_table,
+    set_table,
+)
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
 from dermassist.evaluation.report import EvaluationReport
@@ -82,6 +89,7 @@ def full_performance() -> str:
     document, report = _metrics()
     tables = (overall_table(report), class_table(report), confusion_table(report))
     blocks = [f"Protocol: {document['protocol']}."] + [render_markdown(table) for table in tables]
+    blocks.append(decisions())
     if document["heatmaps"] is not None:
         blocks.append(_heatmaps(from_document(LocalisationSummary, document["heatmaps"])))
     return "\n\n".join(blocks)
@@ -93,18 +101,20 @@ def heatmaps() -> str:
     return _heatmaps(from_document(LocalisationSummary, document["heatmaps"]))
 
 
+def decisions() -> str:
+    """What temperature, threshold and sets were measured to do."""
+    document, _ = _metrics()
+    measures = from_document(DecisionMeasures, document["decisions"])
+    tables = [calibration_table(measures.error_before, measures.error_after)]
+    if measures.referral is not None:
+        tables.append(referral_table(measures.referral))
+    if measures.sets is not None:
+        tables.append(set_table(measures.sets))
+    return "\n\n".join(render_markdown(table) for table in tables)
+
+
 def _heatmaps(summary: LocalisationSummary) -> str:
-    a = summary.averages
-    rows = (
-        ("Peak inside the lesion mask", format_estimate(a.peak), format_estimate(a.gaussian_peak)),
-        (
-            "Share of the evidence inside the mask",
-            format_estimate(a.energy),
-            format_estimate(a.gaussian_energy),
-        ),
-    )
-    title = f"Heatmaps of the predicted diagnosis, {summary.images} images"
-    return render_markdown(Table(title, ("Measure", "Grad-CAM", "Centred Gaussian"), rows))
+    return render_markdown(heatmap_table(summary))
 
 
 def model() -> str:
@@ -123,7 +133,7 @@ def model() -> str:
         f"- {manifest.attribution}",
         f"- Temperature, fitted on validation lesions: {manifest.temperature:.3f}",
         f"- Referral threshold on the malignant sum: {_referral(manifest)}",
-        f"- Conformal prediction sets: {manifest.conformal or NOT_MEASURED}",
+        f"- Prediction sets: {_sets(manifest)}",
     ]
     return "\n".join(lines)
 
@@ -134,6 +144,18 @@ def _referral(manifest: Manifest) -> str:
         return NOT_MEASURED
     wanted = f"{rule.target_sensitivity:.0%} sensitivity"
     return f"{rule.threshold:.3f}, chosen on validation lesions for {wanted} there"
+
+
+def _sets(manifest: Manifest) -> str:
+    rule = manifest.conformal
+    if rule is None:
+        return NOT_MEASURED
+    lesions = ", ".join(f"{code.upper()} {n}" for code, n in rule.calibration_lesions.items())
+    small = ", ".join(code.upper() for code in rule.not_guaranteed) or "none"
+    return (
+        f"{rule.coverage:.0%} per class (class-conditional split conformal), calibrated on "
+        f"validation lesions kept apart ({lesions}); too few to ever leave out of a set: {small}"
+    )
 
 
 def geometry_choices() -> str:
@@ -212,6 +234,7 @@ def _result(name: str) -> dict[str, Any]:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "performance": performance,
+    "decisions": decisions,
     "full-performance": full_performance,
     "heatmaps": heatmaps,
     "model": model,

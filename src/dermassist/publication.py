@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from dermassist.answering import Answers, answer_records
 from dermassist.data.ham10000 import Record
+from dermassist.decisions import fit_decisions
 from dermassist.errors import BundleError, DataError
-from dermassist.evaluation.decision import fit_referral_threshold
-from dermassist.evaluation.temperature import apply_temperature, fit_temperature
 from dermassist.imaging import Preprocessing
 from dermassist.inference.classifier import Classifier, softmax
 from dermassist.inference.export import ServingNetwork, export_graph
 from dermassist.model.bundle import GRAPH_NAME, Bundle, write_bundle
-from dermassist.model.manifest import Manifest, QualityReference, ReferralRule
+from dermassist.model.manifest import Manifest, QualityReference
 from dermassist.model.network import MobileNetV2
 from dermassist.quality import measure_quality
 from dermassist.selfcheck import sample_record
@@ -32,7 +31,6 @@ ATTRIBUTION = (
     "collection of multi-source dermatoscopic images of common pigmented skin lesions. "
     "Sci Data 5, 180161 (2018), doi:10.1038/sdata.2018.161. CC BY-NC 4.0."
 )
-TARGET_SENSITIVITY = 0.95
 #: Quantile of the strongest evidence of validation images at which heatmap colours saturate.
 EVIDENCE_QUANTILE = 0.95
 #: In logits; a network without any evidence must not have its noise drawn as some.
@@ -86,8 +84,8 @@ def publish(
 ) -> Bundle:
     """Write the bundle of a trained network.
 
-    The temperature, the referral threshold and the heatmaps' colour scale come from validation
-    images, the range of image quality from training images. No test image is touched.
+    Temperature, referral threshold, prediction sets and the heatmaps' colour scale come from
+    validation images, the range of image quality from training images. No test image is touched.
 
     Args:
         network: trained.
@@ -166,16 +164,13 @@ def _architecture(network: MobileNetV2, preprocessing: Preprocessing) -> dict[st
 
 
 def _calibrate(draft: Manifest, answers: Answers) -> Manifest:
-    fit = fit_temperature(answers.labels, answers.logits)
-    # At the limit the images tell nothing about confidence, so nothing is called calibrated.
-    temperature = None if fit.at_limit else fit.temperature
-    probabilities = apply_temperature(answers.logits, temperature=temperature or 1.0)
-    referral = fit_referral_threshold(answers.labels, probabilities, sensitivity=TARGET_SENSITIVITY)
+    rules = fit_decisions(answers)
     return replace(
         draft,
-        temperature=temperature,
+        temperature=rules.temperature,
         evidence_scale=_evidence_scale(answers),
-        referral=ReferralRule(referral.threshold, TARGET_SENSITIVITY),
+        referral=rules.referral,
+        conformal=rules.conformal,
     )
 
 

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from dermassist import publication
 from dermassist.answering import Answers, answer_records
 from dermassist.data.ham10000 import Record, read_ham10000
-from dermassist.diagnosis import MALIGNANT
+from dermassist.decisions import fit_decisions
 from dermassist.errors import BundleError, DataError
 from dermassist.imaging import Preprocessing
 from dermassist.inference.classifier import Classifier
@@ -66,18 +64,6 @@ def test_written_bundle_reads_back_and_passes_its_own_check(published: Bundle) -
     assert check_sample(Classifier(read, threads=1)).deviation < 1e-6
 
 
-def test_temperature_is_the_likeliest_on_validation(published: Bundle, material: Material) -> None:
-    answers = answers_of(material)
-    rows = np.arange(len(answers.labels))
-
-    def loss(log_temperature: float) -> float:
-        scaled = answers.logits / np.exp(log_temperature)
-        return float(np.mean(logsumexp(scaled, axis=1) - scaled[rows, answers.labels]))
-
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    assert published.manifest.temperature == pytest.approx(np.exp(best.x), rel=1e-3)
-
-
 def answers_from(logits: np.ndarray, labels: list[int]) -> Answers:
     """Return answers for made-up images."""
     from dermassist.diagnosis import DIAGNOSES
@@ -97,37 +83,10 @@ def answers_from(logits: np.ndarray, labels: list[int]) -> Answers:
     )
 
 
-def test_temperature_that_images_do_not_determine_is_not_called_measured() -> None:
-    labels = list(range(7)) * 2
-    always_right = np.eye(7)[labels]
-    manifest = publication._calibrate(tiny_manifest(), answers_from(always_right, labels))
-    assert manifest.temperature is None
-
-
-def test_over_confident_logits_are_cooled() -> None:
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 7, 400).tolist()
-    logits = np.eye(7)[labels] * 2.0 + random.normal(0, 1, (400, 7))
-    honest = publication._calibrate(tiny_manifest(), answers_from(logits, labels)).temperature
-    proud = publication._calibrate(tiny_manifest(), answers_from(logits * 3, labels)).temperature
-    assert honest is not None
-    assert proud is not None
-    assert proud == pytest.approx(3 * honest, rel=1e-6)
-
-
-def test_referral_threshold_refers_the_promised_share(
-    published: Bundle, material: Material
-) -> None:
-    rule = published.manifest.referral
-    assert rule is not None
-    assert rule.target_sensitivity == 0.95
-    classifier = Classifier(published, threads=1)
-    referred = [
-        classifier.predict(record.path).malignancy >= rule.threshold
-        for record in material.validation
-        if record.path is not None and record.diagnosis in MALIGNANT
-    ]
-    assert np.mean(referred) >= 0.95
+def test_rules_are_those_of_the_validation_answers(published: Bundle, material: Material) -> None:
+    rules, manifest = fit_decisions(answers_of(material)), published.manifest
+    given = (manifest.temperature, manifest.referral, manifest.conformal)
+    assert given == (rules.temperature, rules.referral, rules.conformal)
 
 
 def test_colours_saturate_for_one_image_in_twenty(published: Bundle, material: Material) -> None:

@@ -32,6 +32,7 @@ from dermassist.evaluation.array import (
     checked_weights,
     ratio,
 )
+from dermassist.evaluation.bootstrap import RESAMPLES, Estimate, bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +117,21 @@ class SetMeasures:
     #: Share of sets with exactly one class, and with none.
     single: FloatArray
     empty: FloatArray
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """The same with 95 % intervals by lesion; a class without images has nan."""
+
+    #: Share of images whose set holds the true class.
+    coverage: Estimate
+    #: The same per class, by class order.
+    class_coverage: tuple[Estimate, ...]
+    #: Mean number of classes in a set.
+    mean_size: Estimate
+    #: Share of sets with exactly one class, and with none.
+    single: Estimate
+    empty: Estimate
 
 
 def images_needed(coverage: float) -> int:
@@ -204,6 +220,34 @@ def measure_sets(
         single=ratio(multiplicity @ (sizes == 1), total),
         empty=ratio(multiplicity @ (sizes == 0), total),
     )
+
+
+def estimate_sets(
+    sets: ArrayLike,
+    y_true: ArrayLike,
+    *,
+    groups: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> SetSummary:
+    """Measure prediction sets with 95 % intervals by lesion; see ``measure_sets``.
+
+    Args:
+        sets: which classes are in each set ``(n, 7)`` bool.
+        y_true: labels ``(n,)``.
+        groups: lesion of each image ``(n,)``.
+        rng: source of the resamples.
+        resamples: number of resamples, at least 1.
+    """
+    result = bootstrap(
+        lambda w: vars(measure_sets(sets, y_true, weights=w)),
+        groups=groups,
+        rng=rng,
+        resamples=resamples,
+    )
+    whole = {name: result.estimate(name) for name in result.values if name != "class_coverage"}
+    classes = (result.estimate("class_coverage", c) for c in range(len(CODES)))
+    return SetSummary(class_coverage=tuple(classes), **whole)
 
 
 def _class_p_values(labels: IntArray, given: FloatArray) -> FloatArray:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from dermassist.errors import DataError
 
@@ -53,6 +54,9 @@ def _finite_or_null(value: float) -> float | None:
 
 def _read(kind: Any, document: object, *, place: str) -> object:
     origin = get_origin(kind) or kind
+    if origin in (Union, UnionType):
+        (some,) = set(get_args(kind)) - {NoneType}
+        return None if document is None else _read(some, document, place=place)
     if is_dataclass(origin):
         return _read_dataclass(kind, document, place=place)
     if origin is tuple:

@@ -50,14 +50,16 @@ class ConformalRule:
         coverage: wanted share of cases whose set holds the true diagnosis.
         thresholds: by diagnosis code, the smallest probability at which the diagnosis joins the
             set.
-        not_guaranteed: codes with too few calibration lesions for the guarantee.
-        measured: coverage and sizes on the test fold.
+        not_guaranteed: codes with too few calibration lesions to be ever left out of a set.
+        measured: coverage and sizes on the test fold, as the evaluation writes them.
+        calibration_lesions: by code, how many lesions of the diagnosis the threshold rests on.
     """
 
     coverage: float
     thresholds: dict[str, float]
     not_guaranteed: tuple[str, ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    calibration_lesions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dermassist.evaluation import bootstrap, report, summary
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle, write_bundle
+from dermassist.model.manifest import ConformalRule, ReferralRule
 
 from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
@@ -54,7 +55,12 @@ def trained(tiny_bundle: Path, splits: Splits, tmp_path_factory: pytest.TempPath
     """The tiny model, saying that it was trained on everything but one fold."""
     bundle = read_bundle(tiny_bundle)
     origin = {"splits_sha256": splits.sha256, "fold": FOLD, "protocol": "lesion"}
-    manifest = replace(bundle.manifest, training={"origin": origin})
+    manifest = replace(
+        bundle.manifest,
+        training={"origin": origin},
+        referral=ReferralRule(0.3, 0.95),
+        conformal=ConformalRule(0.9, dict.fromkeys(CODES, 0.1)),
+    )
     directory = tmp_path_factory.mktemp("trained") / "bundle"
     write_bundle(directory, manifest, {"model.onnx": bundle.graph})
     return directory
@@ -124,7 +130,14 @@ def test_text_names_protocol_figures_and_heatmaps(
     outcome = evaluate(run, data, split_file, trained)
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.lines[0].startswith(f"Evaluated on: lesion-grouped fold {FOLD}, test part")
-    for part in ("Balanced accuracy", "95 % intervals", "MEL", "peak inside the mask"):
+    for part in (
+        "Balanced accuracy",
+        "95 % intervals",
+        "MEL",
+        "Peak inside the lesion mask",
+        "Melanomas referred",
+        "Empty sets",
+    ):
         assert part in outcome.out
 
 
@@ -310,7 +323,14 @@ def test_stored_report_is_part_of_a_sound_model(
     outcome = evaluate(run, data, split_file, model, "--store", "--json")
     assert outcome.status == 0
     before, after = read_bundle(trained), read_bundle(model)
-    assert after.manifest == replace(before.manifest, metrics=outcome.json)
+    referral, conformal = after.manifest.referral, after.manifest.conformal
+    assert referral is not None
+    assert conformal is not None
+    assert referral.measured == outcome.json["decisions"]["referral"]
+    assert conformal.measured == outcome.json["decisions"]["sets"]
+    assert after.manifest == replace(
+        before.manifest, metrics=outcome.json, referral=referral, conformal=conformal
+    )
     assert after.graph == before.graph
     assert (model / "LICENSE").read_text() == "kept"
     assert sorted(path.name for path in model.iterdir()) == [

@@ -45,7 +45,7 @@ def test_every_kind_of_file_holds_the_same_tensors(tmp_path: Path) -> None:
 
 def test_code_in_a_file_is_not_executed(tmp_path: Path) -> None:
     for path, content in (
-        (tmp_path / "trap.pth", pickle.dumps(Trap(tmp_path / "sprung"))),
+        (tmp_path / "trap.pth", pickle.dumps(Trap(tmp_path / "sprung"), protocol=2)),
         (tmp_path / "trap.pt", b""),
     ):
         if content:

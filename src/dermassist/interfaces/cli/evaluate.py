@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,12 +25,23 @@ from dermassist.interfaces.cli.output import progress, say, say_json
 if TYPE_CHECKING:
     from dermassist.data.ham10000 import Ham10000, Record
     from dermassist.data.split import Splits
+    from dermassist.decisions import DecisionMeasures
     from dermassist.evaluation.localisation import LocalisationSummary
     from dermassist.evaluation.report import EvaluationReport
+    from dermassist.evaluation.table import Table
     from dermassist.inference.classifier import Classifier
     from dermassist.model.bundle import Bundle
 
 DEFAULT_SEED = 0
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """All that was measured of one set of answers."""
+
+    report: EvaluationReport
+    heatmaps: LocalisationSummary | None
+    decisions: DecisionMeasures
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ def evaluate(
         evaluate_answers,
         measure_heatmaps,
     )
+    from dermassist.decisions import measure_decisions  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
@@ -93,15 +105,17 @@ def evaluate(
     report = evaluate_answers(answers, random=random)
     has_masks = any(record.mask_path is not None for record in subject.records)
     heatmaps = measure_heatmaps(answers, random=random) if has_masks else None
-    document = _document(classifier, subject, report, heatmaps, seed=seed)
+    decisions = measure_decisions(answers, classifier.manifest, random=random)
+    measured = _Measured(report, heatmaps, decisions)
+    document = _document(classifier, subject, measured, seed=seed)
     if save is not None:
         write_text(save, json.dumps(document, indent=1) + "\n")
     if store:
-        _store(classifier.bundle, document)
+        _store(classifier.bundle, document, decisions)
     if as_json:
         say_json(document)
     else:
-        _say_report(document, report, heatmaps)
+        _say_measured(document, measured)
 
 
 def _outside(images: Path | None, labels: Path | None, aspect: float | None) -> _Subject:
@@ -165,12 +179,7 @@ def _check_unseen(origin: Mapping[str, Any], drawn: Splits, *, fold: int) -> Non
 
 
 def _document(
-    classifier: Classifier,
-    subject: _Subject,
-    report: EvaluationReport,
-    heatmaps: LocalisationSummary | None,
-    *,
-    seed: int,
+    classifier: Classifier, subject: _Subject, measured: _Measured, *, seed: int
 ) -> dict[str, Any]:
     from dermassist.evaluation.document import to_document  # noqa: PLC0415
 
@@ -178,41 +187,54 @@ def _document(
         "protocol": subject.description,
         "bootstrap_seed": seed,
         "graph_sha256": classifier.manifest.files["model.onnx"].sha256,
-        "report": report.to_dict(),
-        "heatmaps": None if heatmaps is None else to_document(heatmaps),
+        "report": measured.report.to_dict(),
+        "heatmaps": to_document(measured.heatmaps),
+        "decisions": to_document(measured.decisions),
     }
 
 
-def _store(bundle: Bundle, document: dict[str, Any]) -> None:
+def _store(bundle: Bundle, document: dict[str, Any], decisions: DecisionMeasures) -> None:
     """Rewrite the manifest alone: the other files are as their hashes say."""
     from dataclasses import replace  # noqa: PLC0415
 
+    from dermassist.decisions import with_measures  # noqa: PLC0415
     from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
-    measured = replace(bundle.manifest, metrics=document)
+    measured = replace(with_measures(bundle.manifest, decisions), metrics=document)
     write_text(bundle.directory / MANIFEST_NAME, measured.to_json())
 
 
-def _say_report(
-    document: dict[str, Any], report: EvaluationReport, heatmaps: LocalisationSummary | None
-) -> None:
-    from dermassist.evaluation.table import format_estimate, render_text  # noqa: PLC0415
+def _say_measured(document: dict[str, Any], measured: _Measured) -> None:
+    from dermassist.evaluation.table import render_text  # noqa: PLC0415
+
+    say(f"Evaluated on: {document['protocol']}")
+    for table in _tables(measured):
+        say("")
+        say(render_text(table))
+
+
+def _tables(measured: _Measured) -> Iterator[Table]:
+    from dermassist.evaluation.decision_tabulation import (  # noqa: PLC0415
+        calibration_table,
+        heatmap_table,
+        referral_table,
+        set_table,
+    )
     from dermassist.evaluation.tabulation import (  # noqa: PLC0415
         class_table,
         confusion_table,
         overall_table,
     )
 
-    say(f"Evaluated on: {document['protocol']}")
-    for table in (overall_table(report), class_table(report), confusion_table(report)):
-        say("")
-        say(render_text(table))
-    if heatmaps is not None:
-        averages = heatmaps.averages
-        say("")
-        say(f"Heatmaps of the predicted diagnosis against lesion masks ({heatmaps.images} images):")
-        say(f"  peak inside the mask      {format_estimate(averages.peak)}")
-        say(f"  of a centred Gaussian     {format_estimate(averages.gaussian_peak)}")
-        say(f"  evidence inside the mask  {format_estimate(averages.energy)}")
-        say(f"  of a centred Gaussian     {format_estimate(averages.gaussian_energy)}")
+    report, decisions = measured.report, measured.decisions
+    yield overall_table(report)
+    yield class_table(report)
+    yield confusion_table(report)
+    yield calibration_table(decisions.error_before, decisions.error_after)
+    if decisions.referral is not None:
+        yield referral_table(decisions.referral)
+    if decisions.sets is not None:
+        yield set_table(decisions.sets)
+    if measured.heatmaps is not None:
+        yield heatmap_table(measured.heatmaps)

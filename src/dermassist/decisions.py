@@ -1,0 +1,150 @@
+"""From probabilities to decisions: rules fitted on validation lesions, then measured on others.
+
+Half of the validation lesions fit the temperature and the referral threshold; the other half, which
+fits nothing else, calibrates the prediction sets (``dermassist.data.calibration_part``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dermassist.answering import Answers
+from dermassist.data.calibration_part import calibration_lesions
+from dermassist.diagnosis import CODES
+from dermassist.errors import DataError
+from dermassist.evaluation.bootstrap import Estimate, bootstrap
+from dermassist.evaluation.calibration import expected_calibration_error
+from dermassist.evaluation.conformal import (
+    SetSummary,
+    estimate_sets,
+    fit_conformal_sets,
+    one_image_per_lesion,
+)
+from dermassist.evaluation.decision import (
+    ReferralMeasures,
+    estimate_referral,
+    fit_referral_threshold,
+)
+from dermassist.evaluation.document import to_document
+from dermassist.evaluation.temperature import apply_temperature, fit_temperature
+from dermassist.model.manifest import ConformalRule, Manifest, ReferralRule
+
+TARGET_SENSITIVITY = 0.95
+SET_COVERAGE = 0.9
+#: Chooses one image of every calibration lesion.
+_LESION_SEED = 0
+
+
+@dataclass(frozen=True)
+class DecisionRules:
+    """What turns logits into decisions.
+
+    Attributes:
+        temperature: ``None`` where the images did not determine one.
+        referral: threshold on the summed malignant probability.
+        conformal: prediction sets.
+    """
+
+    temperature: float | None
+    referral: ReferralRule
+    conformal: ConformalRule
+
+
+@dataclass(frozen=True)
+class DecisionMeasures:
+    """What a model's rules do on lesions that chose none of them.
+
+    Attributes:
+        error_before: expected calibration error without the temperature.
+        error_after: with it.
+        referral: ``None`` where the model has no threshold.
+        sets: ``None`` where the model has no prediction sets.
+    """
+
+    error_before: Estimate
+    error_after: Estimate
+    referral: ReferralMeasures[Estimate] | None
+    sets: SetSummary | None
+
+
+def fit_decisions(answers: Answers) -> DecisionRules:
+    """Fit all rules on validation answers.
+
+    Raises:
+        DataError: too few images, or no malignant or no benign one.
+        MissingExtraError: crepes is not installed.
+    """
+    kept_apart = calibration_lesions(answers.records)
+    calibrates = np.array([record.lesion_id in kept_apart for record in answers.records])
+    if calibrates.all():
+        raise DataError("validation needs at least two lesions of a diagnosis to calibrate on")
+    fitting = ~calibrates
+    labels, logits = answers.labels, answers.logits
+    fit = fit_temperature(labels[fitting], logits[fitting])
+    # At the limit the images tell nothing about confidence, so nothing is called calibrated.
+    temperature = None if fit.at_limit else fit.temperature
+    probabilities = apply_temperature(logits, temperature=temperature or 1.0)
+    referral = fit_referral_threshold(
+        labels[fitting], probabilities[fitting], sensitivity=TARGET_SENSITIVITY
+    )
+    sets = _fit_sets(labels[calibrates], probabilities[calibrates], answers.lesions[calibrates])
+    return DecisionRules(temperature, ReferralRule(referral.threshold, TARGET_SENSITIVITY), sets)
+
+
+def measure_decisions(
+    answers: Answers, manifest: Manifest, *, random: np.random.Generator
+) -> DecisionMeasures:
+    """Measure a model's rules on answers that chose none of them, with intervals by lesion."""
+    labels, probabilities, lesions = answers.labels, answers.probabilities, answers.lesions
+    without = apply_temperature(answers.logits, temperature=1.0)
+    errors = bootstrap(
+        lambda weights: {
+            "before": expected_calibration_error(labels, without, weights=weights),
+            "after": expected_calibration_error(labels, probabilities, weights=weights),
+        },
+        groups=lesions,
+        rng=random,
+    )
+    rule, sets = manifest.referral, manifest.conformal
+    return DecisionMeasures(
+        error_before=errors.estimate("before"),
+        error_after=errors.estimate("after"),
+        referral=None
+        if rule is None
+        else estimate_referral(
+            labels, probabilities, threshold=rule.threshold, groups=lesions, rng=random
+        ),
+        sets=None
+        if sets is None
+        else estimate_sets(_members(sets, probabilities), labels, groups=lesions, rng=random),
+    )
+
+
+def with_measures(manifest: Manifest, measures: DecisionMeasures) -> Manifest:
+    """Return the manifest with what was measured written beside each rule."""
+    referral, conformal = manifest.referral, manifest.conformal
+    if referral is not None and measures.referral is not None:
+        referral = replace(referral, measured=to_document(measures.referral))
+    if conformal is not None and measures.sets is not None:
+        conformal = replace(conformal, measured=to_document(measures.sets))
+    return replace(manifest, referral=referral, conformal=conformal)
+
+
+def _fit_sets(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], lesions: NDArray[np.str_]
+) -> ConformalRule:
+    single = one_image_per_lesion(lesions, rng=np.random.default_rng(_LESION_SEED))
+    fitted = fit_conformal_sets(labels[single], probabilities[single], coverage=SET_COVERAGE)
+    return ConformalRule(
+        coverage=fitted.coverage,
+        thresholds=dict(zip(CODES, fitted.minimum_probability, strict=True)),
+        calibration_lesions=dict(zip(CODES, fitted.calibration_images, strict=True)),
+        not_guaranteed=fitted.too_small,
+    )
+
+
+def _members(rule: ConformalRule, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return probabilities >= np.array([rule.thresholds[code] for code in CODES])

@@ -1,0 +1,73 @@
+"""Tables of what a model's rules and heatmaps were measured to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dermassist.diagnosis import CODES, ISIC_2018_ORDER, Diagnosis
+from dermassist.evaluation.table import Table, format_estimate
+
+if TYPE_CHECKING:
+    from dermassist.evaluation.bootstrap import Estimate
+    from dermassist.evaluation.conformal import SetSummary
+    from dermassist.evaluation.decision import ReferralMeasures
+    from dermassist.evaluation.localisation import LocalisationSummary
+
+_MEASURED = ("Measure", "Value [95 % interval]")
+_REFERRAL_ROWS = {
+    "sensitivity": "Malignant images referred (sensitivity)",
+    "melanoma_sensitivity": "Melanomas referred",
+    "specificity": "Benign images not referred (specificity)",
+    "referred": "Images referred in all",
+}
+_SET_ROWS = {
+    "coverage": "Sets that hold the true diagnosis",
+    "mean_size": "Diagnoses in a set, mean",
+    "single": "Sets of one diagnosis",
+    "empty": "Empty sets",
+}
+
+
+def calibration_table(before: Estimate, after: Estimate) -> Table:
+    """Return the calibration error without and with the temperature."""
+    rows = (
+        ("Without temperature", format_estimate(before)),
+        ("With temperature", format_estimate(after)),
+    )
+    return Table("Expected calibration error (15 bins)", _MEASURED, rows)
+
+
+def referral_table(measures: ReferralMeasures[Estimate]) -> Table:
+    """Return what the referral threshold does."""
+    rows = tuple(
+        (label, format_estimate(getattr(measures, name))) for name, label in _REFERRAL_ROWS.items()
+    )
+    return Table("Referral at the threshold chosen on validation", _MEASURED, rows)
+
+
+def set_table(summary: SetSummary) -> Table:
+    """Return how large prediction sets are and how often they hold the truth, by class too."""
+    rows = [(label, format_estimate(getattr(summary, name))) for name, label in _SET_ROWS.items()]
+    rows += [
+        (
+            f"Covered: {Diagnosis.from_code(code)}",
+            format_estimate(summary.class_coverage[CODES.index(code)]),
+        )
+        for code in ISIC_2018_ORDER
+    ]
+    return Table("Prediction sets", _MEASURED, tuple(rows))
+
+
+def heatmap_table(summary: LocalisationSummary) -> Table:
+    """Return where heatmaps peak, beside a spot drawn in the middle of every image."""
+    a = summary.averages
+    rows = (
+        ("Peak inside the lesion mask", format_estimate(a.peak), format_estimate(a.gaussian_peak)),
+        (
+            "Share of the evidence inside the mask",
+            format_estimate(a.energy),
+            format_estimate(a.gaussian_energy),
+        ),
+    )
+    title = f"Heatmaps of the predicted diagnosis, {summary.images} images"
+    return Table(title, ("Measure", "Grad-CAM", "Centred Gaussian"), rows)
