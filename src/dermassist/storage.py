@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 #: What a temporary name keeps of its target's, so that it stays within the file system's limit.
 _NAME_LENGTH = 32
+#: ``mkdtemp`` makes folders for their owner alone.
+_FOLDER_MODE = 0o755
 
 
 @contextmanager
@@ -34,6 +38,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``directory``; put it in its place if the block succeeds.
+
+    A folder that is there is replaced with all it holds, so a caller must know that it may be. If
+    the block raises, nothing is left behind and the earlier folder stays as it was.
+
+    Raises:
+        OSError: the parent cannot be written to, or the disk is full.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    try:
+        yield staging
+        staging.chmod(_FOLDER_MODE)
+        _swap(staging, directory)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     with replacing(path) as temporary:
@@ -48,3 +72,18 @@ def write_text(path: Path, content: str) -> None:
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _swap(staging: Path, directory: Path) -> None:
+    """Put the staged folder in place of one that may be there; put that back if it fails."""
+    retired = staging.with_name(staging.name + ".old")
+    replaces = directory.exists()
+    if replaces:
+        directory.replace(retired)
+    try:
+        staging.replace(directory)
+    except OSError:
+        if replaces:
+            retired.replace(directory)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from dermassist.errors import BundleError
 from dermassist.model.manifest import FileEntry, Manifest
-from dermassist.storage import write_bytes, write_text
+from dermassist.storage import replacing_folder, write_bytes, write_text
 
 MANIFEST_NAME = "manifest.json"
 GRAPH_NAME = "model.onnx"
@@ -87,32 +85,11 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
         for name, content in files.items()
     }
     complete = replace(manifest, files=entries)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-    try:
+    with replacing_folder(directory) as staging:
         for name, content in files.items():
             write_bytes(staging / name, content)
         write_text(staging / MANIFEST_NAME, complete.to_json())
-        staging.chmod(0o755)
-        _swap(staging, directory)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return Bundle(directory=directory, manifest=complete, graph=files[GRAPH_NAME])
-
-
-def _swap(staging: Path, directory: Path) -> None:
-    """Put the staged folder in place of one that may be there; put that back if it fails."""
-    retired = staging.with_name(staging.name + ".old")
-    replaces = directory.exists()
-    if replaces:
-        directory.replace(retired)
-    try:
-        staging.replace(directory)
-    except OSError:
-        if replaces:
-            retired.replace(directory)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _verified(path: Path, entry: FileEntry) -> bytes:

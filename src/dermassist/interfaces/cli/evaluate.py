@@ -70,6 +70,10 @@ def evaluate(
     squeezed_from: SqueezedFrom = None,
     save: Annotated[Path | None, typer.Option(help="JSON file for the whole report.")] = None,
     store: Annotated[bool, typer.Option(help="Store the report in the model's manifest.")] = False,
+    errors: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a gallery of the worst mistakes with their heatmaps."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = DEFAULT_SEED,
     model: Model = None,
     as_json: Json = False,
@@ -110,6 +114,10 @@ def evaluate(
     document = _document(classifier, subject, measured, seed=seed)
     if save is not None:
         write_text(save, json.dumps(document, indent=1) + "\n")
+    if errors is not None:
+        from dermassist.gallery import write_gallery  # noqa: PLC0415
+
+        write_gallery(answers, errors, scale=classifier.manifest.evidence_scale)
     if store:
         _store(classifier.bundle, document, decisions)
     if as_json:
