@@ -46,20 +46,35 @@ class EpochOrder(Sampler[int]):
     PyTorch's own shuffling draws from a generator, which moves on with every iterator that is
     made of a loader; after resuming, Lightning makes one more than otherwise. The order is that
     of a loader's first iterator.
+
+    Several processes deal the images out in turn, so that their batches of a step are together
+    the batch that one process would have made of them; images that do not go round are left out.
+
+    Args:
+        images: how many there are.
+        seed: of the training.
+        epoch: counted from 0.
+        rank: of this process, from 0.
+        world_size: number of processes.
     """
 
-    def __init__(self, images: int, *, seed: int, epoch: int) -> None:
+    def __init__(
+        self, images: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.images = images
         self.key = seed * _EPOCH_SEED_STRIDE + epoch
+        self.rank = rank
+        self.world_size = world_size
 
     def __len__(self) -> int:
-        return self.images
+        return self.images // self.world_size
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.key)
         # Before it shuffles, an iterator draws a seed for its workers.
         torch.empty((), dtype=torch.int64).random_(generator=generator)
-        return iter(torch.randperm(self.images, generator=generator).tolist())
+        order = torch.randperm(self.images, generator=generator).tolist()
+        return iter(order[self.rank :: self.world_size][: len(self)])
 
 
 def training_transform(

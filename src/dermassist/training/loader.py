@@ -53,7 +53,10 @@ class EpochData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
         """Return this epoch's batches of random views."""
         optimisation, preprocessing = self.config.optimisation, self.config.preprocessing
-        epoch = self.trainer.current_epoch if self.trainer else 0
+        epoch, rank, world_size = 0, 0, 1
+        if self.trainer:
+            epoch = self.trainer.current_epoch
+            rank, world_size = self.trainer.global_rank, self.trainer.world_size
         transform = training_transform(
             self.config.augmentation,
             optimisation.resolution(epoch, default=preprocessing.size_px),
@@ -61,12 +64,14 @@ class EpochData(lightning.LightningDataModule):
             seed=optimisation.seed,
             epoch=epoch,
         )
-        images = len(self.train)
+        order = EpochOrder(
+            len(self.train), seed=optimisation.seed, epoch=epoch, rank=rank, world_size=world_size
+        )
         return DataLoader(
             FieldDataset(self.train, self.cache, transform),
             batch_size=optimisation.batch_size,
-            sampler=EpochOrder(images, seed=optimisation.seed, epoch=epoch),
-            drop_last=images >= optimisation.batch_size,
+            sampler=order,
+            drop_last=len(order) >= optimisation.batch_size,
             # Its own, so that making an iterator does not move the one that dropout draws from.
             generator=torch.Generator(),
             num_workers=self.workers,
@@ -74,7 +79,10 @@ class EpochData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """Return batches of the views that the runtime would see."""
+        """Return batches of the views that the runtime would see.
+
+        Every process answers all of them: dealt out, some would be counted twice.
+        """
         transform = serving_transform(self.config.preprocessing)
         return DataLoader(
             FieldDataset(self.validation, self.cache, transform),

@@ -126,11 +126,7 @@ def train(
     """
     _check_same_run(config, parts, origin or {}, settings.directory)
     keep_freed_memory()
-    torch.manual_seed(config.optimisation.seed)
-    counts = Counter(record.diagnosis for record in parts.train)
-    module = LesionModule(config, class_counts=[counts[d] for d in DIAGNOSES])
-    load_weights(module.network, initial_weights)
-    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped overload in torch
+    module = make_module(config, parts.train, initial_weights)
     checkpoint = _best_checkpoint(settings.directory)
     data = EpochData(config, parts.train, parts.validation, cache=cache, workers=settings.workers)
     with expected_warnings_ignored():
@@ -141,6 +137,22 @@ def train(
         with returning_after_interrupt(trainer):
             trainer.fit(module, data, ckpt_path=_resume_path(settings.directory), weights_only=True)
     return _finish(module, trainer, checkpoint, settings.directory)
+
+
+def make_module(
+    config: TrainingConfig, records: Sequence[Record], initial_weights: dict[str, Tensor]
+) -> LesionModule:
+    """Return what a training of these records begins with; its chance follows the recipe's seed.
+
+    Raises:
+        WeightsError: the initial weights do not fit.
+    """
+    torch.manual_seed(config.optimisation.seed)
+    counts = Counter(record.diagnosis for record in records)
+    module = LesionModule(config, class_counts=[counts[d] for d in DIAGNOSES])
+    load_weights(module.network, initial_weights)
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped overload in torch
+    return module
 
 
 def read_record(directory: Path) -> dict[str, Any]:
@@ -220,6 +232,8 @@ def _make_trainer(
         callbacks=[*extra, *callbacks],
         logger=CSVLogger(settings.directory, name="log"),
         reload_dataloaders_every_n_epochs=1,
+        # The loaders deal out images themselves, in an order that does not depend on processes.
+        use_distributed_sampler=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         enable_progress_bar=settings.progress,
