@@ -29,6 +29,7 @@ from dermassist.evaluation.decision import (
     fit_referral_threshold,
 )
 from dermassist.evaluation.document import to_document
+from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature
 from dermassist.model.manifest import ConformalRule, Manifest, ReferralRule
 
@@ -114,12 +115,10 @@ def measure_decisions(
         error_after=errors.estimate("after"),
         referral=None
         if rule is None
-        else estimate_referral(
-            labels, probabilities, threshold=rule.threshold, groups=lesions, rng=random
-        ),
+        else estimate_referral(labels, refers(rule, probabilities), groups=lesions, rng=random),
         sets=None
         if sets is None
-        else estimate_sets(_members(sets, probabilities), labels, groups=lesions, rng=random),
+        else estimate_sets(members(sets, probabilities), labels, groups=lesions, rng=random),
     )
 
 
@@ -133,6 +132,16 @@ def with_measures(manifest: Manifest, measures: DecisionMeasures) -> Manifest:
     return replace(manifest, referral=referral, conformal=conformal)
 
 
+def refers(rule: ReferralRule, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which images ``(n,)`` a threshold refers, given ``(n, 7)`` probabilities."""
+    return malignant_probability(probabilities) >= rule.threshold
+
+
+def members(rule: ConformalRule, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which diagnoses are in the set of each image ``(n, 7)``."""
+    return probabilities >= np.array([rule.thresholds[code] for code in CODES])
+
+
 def _fit_sets(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64], lesions: NDArray[np.str_]
 ) -> ConformalRule:
@@ -144,7 +153,3 @@ def _fit_sets(
         calibration_lesions=dict(zip(CODES, fitted.calibration_images, strict=True)),
         not_guaranteed=fitted.too_small,
     )
-
-
-def _members(rule: ConformalRule, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return probabilities >= np.array([rule.thresholds[code] for code in CODES])

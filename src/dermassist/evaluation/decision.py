@@ -118,7 +118,19 @@ def measure_referral(
     if not 0 <= threshold <= 1:
         raise ConfigError(f"threshold must be a probability, 0 to 1, got {threshold}")
     referred = malignant_probability(probabilities) >= threshold
-    labels = checked_labels(y_true, images=len(referred))
+    return measure_referred(y_true, referred, weights=weights)
+
+
+def measure_referred(
+    y_true: ArrayLike, referred: ArrayLike, *, weights: ArrayLike | None = None
+) -> ReferralMeasures[FloatArray]:
+    """Measure who was referred ``(n,)`` bool, by whatever threshold; else as ``measure_referral``.
+
+    Raises:
+        DataError: arrays that do not fit together.
+    """
+    advised = np.asarray(referred, dtype=bool)
+    labels = checked_labels(y_true, images=len(advised))
     multiplicity = checked_weights(weights, images=len(labels))
     malignant = is_malignant(labels)
 
@@ -126,25 +138,24 @@ def measure_referral(
         return ratio(multiplicity @ (np.asarray(hit) & among), multiplicity @ np.asarray(among))
 
     return ReferralMeasures(
-        sensitivity=share(referred, malignant),
-        specificity=share(~referred, ~malignant),
-        melanoma_sensitivity=share(referred, labels == Diagnosis.MEL.index),
-        referred=share(referred, np.ones(len(labels), dtype=bool)),
+        sensitivity=share(advised, malignant),
+        specificity=share(~advised, ~malignant),
+        melanoma_sensitivity=share(advised, labels == Diagnosis.MEL.index),
+        referred=share(advised, np.ones(len(labels), dtype=bool)),
     )
 
 
 def estimate_referral(
     y_true: ArrayLike,
-    probabilities: ArrayLike,
+    referred: ArrayLike,
     *,
-    threshold: float,
     groups: ArrayLike,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> ReferralMeasures[Estimate]:
-    """Measure a threshold on other data with 95 % intervals by lesion; see ``measure_referral``."""
+    """Measure who was referred ``(n,)`` bool with 95 % intervals by lesion."""
     result = bootstrap(
-        lambda w: vars(measure_referral(y_true, probabilities, threshold=threshold, weights=w)),
+        lambda w: vars(measure_referred(y_true, referred, weights=w)),
         groups=groups,
         rng=rng,
         resamples=resamples,

@@ -15,6 +15,7 @@ from dermassist.evaluation.decision import (
     fit_referral_threshold,
     measure_referral,
 )
+from dermassist.evaluation.malignancy import malignant_probability
 
 MEL, BCC, NV = (CODES.index(code) for code in ("mel", "bcc", "nv"))
 Answers = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[Any]]
@@ -110,8 +111,7 @@ def test_intervals_hold_the_value(answers: Answers) -> None:
 
     estimates = estimate_referral(
         labels,
-        chances,
-        threshold=0.3,
+        malignant_probability(chances) >= 0.3,
         groups=lesions,
         rng=np.random.default_rng(0),
         resamples=200,

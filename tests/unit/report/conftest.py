@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.evaluation.decision import estimate_referral
+from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.localisation import Localisation, summarise_localisation
 from dermassist.evaluation.report import build_report as evaluate
@@ -105,7 +106,7 @@ def measured_manifest() -> Manifest:
     lesions = np.arange(len(labels)) // 2
     report = evaluate(labels, shares, groups=lesions, rng=random, resamples=RESAMPLES)
     referral = estimate_referral(
-        labels, shares, threshold=0.12, groups=lesions, rng=random, resamples=RESAMPLES
+        labels, malignant_probability(shares) >= 0.12, groups=lesions, rng=random, resamples=RESAMPLES
     )
     pointing = (np.full(len(labels), share) for share in (0.9, 0.6, 0.8, 0.5, 0.1, 0.1, 0.25))
     heatmaps = summarise_localisation(Localisation(*pointing), groups=lesions, rng=random)

@@ -10,6 +10,7 @@ from dermassist.interfaces.cli.doctor import doctor
 from dermassist.interfaces.cli.evaluate import evaluate
 from dermassist.interfaces.cli.export import export
 from dermassist.interfaces.cli.predict import predict
+from dermassist.interfaces.cli.protocol import protocol
 from dermassist.interfaces.cli.train import train
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command()(analyze)
 app.command()(predict)
 app.command()(train)
 app.command()(evaluate)
+app.command()(protocol)
 app.command()(export)
 app.command()(doctor)
 app.add_typer(data_app, name="data")

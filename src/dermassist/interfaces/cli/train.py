@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dermassist.data.protocol_name import Protocol
+from dermassist.errors import ConfigError
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.option import (
     DEFAULT_CACHE,
@@ -28,18 +30,14 @@ from dermassist.interfaces.cli.requirement import require_training
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dermassist.data.ham10000 import Record
+    from dermassist.data.protocol import Trial
+    from dermassist.data.split import Splits
     from dermassist.training.run import TrainingOutcome
 
 IMAGENET = "imagenet"
 RESUME_HINT = "Training was stopped; run the same command to resume it."
 ALREADY_FINISHED = "This run was finished before; nothing was left to train."
-
-
-class Protocol(StrEnum):
-    """How images are divided."""
-
-    LESION = "lesion"
-    PAPER = "paper"
 
 
 def train(
@@ -56,9 +54,15 @@ def train(
     ] = IMAGENET,
     splits: SplitFile = DEFAULT_SPLITS,
     protocol: Annotated[
-        Protocol, typer.Option(help="'lesion' does not leak; 'paper' does, as the paper does.")
+        Protocol,
+        typer.Option(
+            help="'lesion' and 'source' do not leak lesions; 'paper' does, as the paper does."
+        ),
     ] = Protocol.LESION,
     fold: Fold = 0,
+    source: Annotated[
+        str | None, typer.Option(help="Source to leave out under --protocol source.")
+    ] = None,
     cache: CacheFolder = DEFAULT_CACHE,
     workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 1,
     devices: Annotated[int, typer.Option(min=1, help="Processes or GPUs to train on.")] = 1,
@@ -70,21 +74,15 @@ def train(
     from dermassist.config import read_config  # noqa: PLC0415 - keeps --help fast
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
-    from dermassist.data.split import Part, read_splits, select  # noqa: PLC0415
+    from dermassist.data.split import read_splits  # noqa: PLC0415
     from dermassist.training.run import Parts, RunSettings  # noqa: PLC0415
     from dermassist.training.run import train as run_training  # noqa: PLC0415
 
     recipe, drawn = read_config(config), read_splits(splits)
     dataset = read_ham10000(data)
-    if protocol is Protocol.PAPER:
-        chosen, chooses = (drawn.paper_image_ids(part) for part in (Part.TRAIN, Part.TEST))
-        remark("The paper's protocol: lesions leak into its test part, which also selects.")
-    else:
-        chosen, chooses = (
-            drawn.image_ids(part, test_fold=fold) for part in (Part.TRAIN, Part.VALIDATION)
-        )
-    parts = Parts(select(dataset.records, chosen), select(dataset.records, chooses))
-    weights = _initial_weights(init)
+    trial = _trial(protocol, dataset.records, drawn, fold=fold, source=source)
+    parts = Parts(trial.train, trial.validation)
+    weights = initial_weights(init)
     with progress("Decoding", len(dataset.records)) as advance:
         fields = open_cache(
             dataset.records,
@@ -98,25 +96,45 @@ def train(
     settings = RunSettings(
         out, workers=workers, devices=devices, accelerator=accelerator, progress=watched
     )
-    origin = {
-        "splits_sha256": drawn.sha256,
-        "protocol": protocol.value,
-        "fold": fold,
-        "initial_weights": _describe_init(init),
-    }
+    origin = {**trial.origin, "initial_weights": describe_init(init)}
     before = _checkpoint_time(out)
     outcome = run_training(recipe, parts, fields, settings, initial_weights=weights, origin=origin)
     # Every epoch writes a checkpoint, so the same one means that nothing was left to train.
     _say_outcome(outcome, trained=_checkpoint_time(out) != before, as_json=as_json)
 
 
-def _initial_weights(init: str) -> dict[str, Tensor]:
+def _trial(
+    protocol: Protocol,
+    records: Sequence[Record],
+    splits: Splits,
+    *,
+    fold: int,
+    source: str | None,
+) -> Trial:
+    from dermassist.data.protocol import (  # noqa: PLC0415
+        lesion_trial,
+        paper_trial,
+        source_trial,
+    )
+
+    if (source is not None) != (protocol is Protocol.SOURCE):
+        raise ConfigError("--source goes with --protocol source, which leaves that source out")
+    if source is not None:
+        return source_trial(records, splits, source=source)
+    if protocol is Protocol.PAPER:
+        remark("The paper's protocol: lesions leak into its test part, which also selects.")
+        return paper_trial(records, splits)
+    return lesion_trial(records, splits, fold=fold)
+
+
+def initial_weights(init: str) -> dict[str, Tensor]:
+    """Read the weights that ``--init`` names."""
     from dermassist.model.weights import read_imagenet_weights, read_weights  # noqa: PLC0415
 
     return read_imagenet_weights() if init == IMAGENET else read_weights(Path(init))
 
 
-def _describe_init(init: str) -> str:
+def describe_init(init: str) -> str:
     """Name the start weights by what they are, not by where they lay."""
     if init == IMAGENET:
         return "torchvision's ImageNet-1k weights"

@@ -1,0 +1,157 @@
+"""``dermassist protocol``: every trial of a protocol, trained, tested once, pooled."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dermassist.data.protocol_name import Protocol
+from dermassist.errors import ConfigError
+from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.interfaces.cli.option import (
+    DEFAULT_CACHE,
+    DEFAULT_SPLITS,
+    INIT_VARIABLE,
+    CacheFolder,
+    DataFolder,
+    Json,
+    SplitFile,
+)
+from dermassist.interfaces.cli.output import progress, remark, say, say_json
+from dermassist.interfaces.cli.requirement import require_training
+from dermassist.interfaces.cli.train import IMAGENET, describe_init, initial_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dermassist.data.ham10000 import Ham10000
+    from dermassist.data.protocol import Trial
+    from dermassist.training.run import RunSettings
+    from dermassist.trial import Bench
+
+DEFAULT_RUNS = Path("runs")
+DEFAULT_RESULTS = Path("results")
+BOOTSTRAP_SEED = 0
+
+
+def protocol(
+    name: Annotated[Protocol, typer.Argument(help="lesion, paper or source.")],
+    config: Annotated[Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.")],
+    data: DataFolder,
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Train and test this trial alone: fold0 to fold4, or a source's name."),
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(help="Receives RUNS/PROTOCOL/TRIAL, from which a killed run resumes.")
+    ] = DEFAULT_RUNS,
+    results: Annotated[
+        Path, typer.Option(help="Receives PROTOCOL.json and each trial's predictions.")
+    ] = DEFAULT_RESULTS,
+    init: Annotated[
+        str, typer.Option(envvar=INIT_VARIABLE, help="Weights to start from, or 'imagenet'.")
+    ] = IMAGENET,
+    weights: Annotated[
+        str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
+    ] = "last",
+    splits: SplitFile = DEFAULT_SPLITS,
+    cache: CacheFolder = DEFAULT_CACHE,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train and test every trial of a protocol that is not done yet, then pool their answers."""
+    require_training("Training")
+    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415 - keeps --help fast
+    from dermassist.data.protocol import trials  # noqa: PLC0415
+    from dermassist.data.split import read_splits  # noqa: PLC0415
+    from dermassist.training.run import RunSettings  # noqa: PLC0415
+    from dermassist.trial import is_tested  # noqa: PLC0415
+
+    if weights not in {"last", "best"}:
+        raise ConfigError(f"--weights must be last or best, got {weights!r}")
+    dataset = read_ham10000(data)
+    every = trials(name, dataset.records, read_splits(splits))
+    wanted = _wanted(every, only)
+    place = results / name.value
+    if name is Protocol.PAPER:
+        remark("The paper's protocol: lesions leak into its test part, which also selects.")
+    due = [trial for trial in wanted if not is_tested(trial, place)]
+    if due:
+        bench = _bench(config, dataset, init, weights, cache)
+        for trial in due:
+            watched = sys.stdout.isatty() and not as_json
+            run = RunSettings(runs / name.value / trial.name, workers=workers, progress=watched)
+            _run_trial(trial, bench, run, place)
+    _report(every, place, results / f"{name.value}.json", as_json=as_json)
+
+
+def _run_trial(trial: Trial, bench: Bench, run: RunSettings, place: Path) -> None:
+    from dermassist.trial import answer_trial, train_trial  # noqa: PLC0415
+
+    if not train_trial(trial, bench, run):
+        remark("Training was stopped; run the same command to resume it.")
+        raise typer.Exit(ExitStatus.INTERRUPTED)
+    images = len(trial.train) + len(trial.validation) + len(trial.test)
+    with progress(trial.name, images) as advance:
+        answer_trial(trial, bench, run.directory, place, advance=advance)
+
+
+def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
+    names = [trial.name for trial in every]
+    unknown = set(only or ()) - set(names)
+    if unknown:
+        raise ConfigError(f"--only must name trials among {', '.join(names)}, got {min(unknown)}")
+    return [trial for trial in every if not only or trial.name in only]
+
+
+def _bench(config: Path, dataset: Ham10000, init: str, weights: str, cache: Path) -> Bench:
+    from dermassist.config import read_config  # noqa: PLC0415
+    from dermassist.data.cache import open_cache  # noqa: PLC0415
+    from dermassist.trial import Bench  # noqa: PLC0415
+
+    recipe = read_config(config)
+    with progress("Decoding", len(dataset.records)) as advance:
+        fields = open_cache(
+            dataset.records,
+            recipe.preprocessing,
+            cache,
+            pixel_aspect=dataset.pixel_aspect,
+            progress=lambda _done, _total: advance(),
+        )
+    return Bench(
+        recipe=recipe,
+        cache=fields,
+        pixel_aspect=dataset.pixel_aspect,
+        initial_weights=initial_weights(init),
+        initial_description=describe_init(init),
+        weights=weights,
+    )
+
+
+def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -> None:
+    import numpy as np  # noqa: PLC0415
+
+    from dermassist.evaluation.table import render_text  # noqa: PLC0415
+    from dermassist.evaluation.tabulation import class_table, overall_table  # noqa: PLC0415
+    from dermassist.storage import write_text  # noqa: PLC0415
+    from dermassist.trial import is_tested, summarise_trials  # noqa: PLC0415
+
+    tested = [trial for trial in every if is_tested(trial, place)]
+    random = np.random.default_rng(BOOTSTRAP_SEED)
+    document, report = summarise_trials(tested, place, of=len(every), random=random)
+    write_text(path, json.dumps(document, indent=1) + "\n")
+    if as_json:
+        say_json(document)
+        return
+    names = ", ".join(trial.name for trial in tested)
+    say(f"{len(tested)} of {len(every)} trials, answers pooled: {names}")
+    for table in (overall_table(report), class_table(report)):
+        say("")
+        say(render_text(table))
+    say("")
+    say(f"Written to {path}")

@@ -1,0 +1,132 @@
+"""A protocol's trials are trained once, tested once and pooled; a tiny data set, a few steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from dermassist.data.ham10000 import read_ham10000
+from dermassist.data.split import Part, Splits, make_splits, read_splits, write_splits
+from dermassist.diagnosis import CODES
+from dermassist.evaluation import bootstrap, conformal, decision, report, summary
+from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.model.network import MobileNetV2
+
+from ...conftest import write_synthetic_ham10000
+from .conftest import Outcome, Run
+
+RECIPE = """
+[preprocessing]
+size_px = 32
+
+[optimisation]
+epochs = 1
+batch_size = 8
+ema_decay = 0.0
+precision = "float32"
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, splits, recipe and start weights; do not change it."""
+    place = tmp_path_factory.mktemp("material")
+    write_synthetic_ham10000(
+        place / "ham", lesions_per_class=24, size=(64, 64), mask_size=None, folder="images"
+    )
+    write_splits(make_splits(read_ham10000(place / "ham").records, seed=0), place / "splits.json")
+    (place / "recipe.toml").write_text(RECIPE)
+    torch.manual_seed(0)
+    save_file(MobileNetV2().state_dict(), place / "start.safetensors")
+    return place
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals are tested elsewhere; few resamples are enough here."""
+    for module in (report, summary, conformal, decision):
+        for function in vars(module).values():
+            defaults = getattr(function, "__kwdefaults__", None) or {}
+            if "resamples" in defaults:
+                monkeypatch.setitem(defaults, "resamples", bootstrap.RESAMPLES // 50)
+
+
+def call(run: Run, material: Path, *arguments: str) -> Outcome:
+    return run(
+        *("protocol", *arguments, "--config", material / "recipe.toml"),
+        *("--data", material / "ham", "--splits", material / "splits.json"),
+        *("--init", material / "start.safetensors", "--workers", "0"),
+    )
+
+
+def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
+    splits: Splits = read_splits(material / "splits.json")
+    first = call(run, material, "lesion", "--only", "fold1", "--json")
+    assert first.status == 0, first.err
+    assert first.json["trials"] == ["fold1"]
+    assert first.json["trials_of_protocol"] == 5
+    table = Path("results/lesion/fold1.csv")
+    written = table.stat().st_mtime_ns
+    assert set(PredictionTable.read(table).images) == set(splits.image_ids(Part.TEST, test_fold=1))
+
+    both = call(run, material, "lesion", "--only", "fold1", "--only", "fold2", "--json")
+    assert both.status == 0, both.err
+    assert table.stat().st_mtime_ns == written
+    assert both.json["trials"] == ["fold1", "fold2"]
+    assert json.loads(Path("results/lesion.json").read_text()) == both.json
+    pooled = [PredictionTable.read(Path(f"results/lesion/fold{fold}.csv")) for fold in (1, 2)]
+    labels = np.concatenate([part.labels for part in pooled])
+    predicted = np.concatenate([part.probabilities.argmax(axis=1) for part in pooled])
+    overall = both.json["report"]["summary"]["overall"]
+    assert overall["accuracy"]["value"] == pytest.approx(accuracy_score(labels, predicted))
+    assert overall["balanced_accuracy"]["value"] == pytest.approx(
+        balanced_accuracy_score(labels, predicted)
+    )
+    assert both.json["report"]["summary"]["images"] == len(labels)
+
+
+def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:
+    assert call(run, material, "lesion", "--only", "fold0").status == 0
+    description = json.loads(Path("results/lesion/fold0.json").read_text())
+    origin = description["training"]["origin"]
+    assert (origin["protocol"], origin["fold"]) == ("lesion", 0)
+    assert description["training"]["config"]["optimisation"]["batch_size"] == 8
+
+    table = Path("results/lesion/fold0.csv")
+    table.write_text(table.read_text().replace(f",{CODES[0]},", f",{CODES[1]},", 1))
+    outcome = call(run, material, "lesion", "--only", "fold0")
+    assert outcome.status == ExitStatus.DATA
+    assert "was changed after it was written" in outcome.complaint
+
+
+def test_the_papers_protocol_says_what_it_is(run: Run, material: Path) -> None:
+    outcome = call(run, material, "paper", "--weights", "best")
+    assert outcome.status == 0, outcome.err
+    assert "lesions leak" in outcome.err
+    assert "1 of 1 trials" in outcome.out
+    assert "Balanced accuracy" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("lesion", "--only", "fold9"), "--only must name trials among fold0"),
+        (("paper", "--weights", "lucky"), "--weights must be last or best"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_training(
+    run: Run, material: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    outcome = call(run, material, *arguments)
+    assert outcome.status == ExitStatus.CONFIG
+    assert complaint in outcome.complaint
+    assert list(Path().iterdir()) == []
