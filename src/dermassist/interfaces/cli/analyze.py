@@ -16,14 +16,28 @@ import typer
 from dermassist.errors import ConfigError
 from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, pixel_aspect_of
 from dermassist.interfaces.cli.output import NOTICE, say, say_json
+from dermassist.interfaces.cli.reporting import (
+    PANEL,
+    Age,
+    BodySite,
+    Name,
+    Paper,
+    PatientId,
+    PatientPage,
+    Remarks,
+    Sex,
+    make_report,
+)
 
 if TYPE_CHECKING:
     from dermassist.diagnosis import Diagnosis
+    from dermassist.report import ReportOptions
     from dermassist.results import Assessment
 
 HEATMAP_NAME = "gradcam_output.png"
 OVERLAY_NAME = "gradcam_overlay.png"
 ASSESSMENT_NAME = "assessment.json"
+REPORT_NAME = "DermAssist_Report.pdf"
 
 
 def analyze(
@@ -38,6 +52,17 @@ def analyze(
         typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
     ] = None,
     signed: Annotated[bool, typer.Option(help="Show evidence against as well.")] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write the PDF report as well.", rich_help_panel=PANEL)
+    ] = False,
+    patient_id: PatientId = "",
+    name: Name = "",
+    age: Age = None,
+    sex: Sex = None,
+    body_site: BodySite = "",
+    remarks: Remarks = "",
+    paper: Paper = "A4",
+    patient_page: PatientPage = False,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
     as_json: Json = False,
@@ -47,9 +72,14 @@ def analyze(
     from dermassist.explain.overlay import render_heatmap, render_overlay  # noqa: PLC0415
     from dermassist.imaging import read_image  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
+    from dermassist.patient import PatientDetails  # noqa: PLC0415
 
     path = _path(image, sample=sample)
-    wanted = _diagnosis(explain)
+    wanted = diagnosis_of(explain)
+    patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
+    options = _report_options(paper, patient_page=patient_page) if pdf else None
+    if patient.stated and not pdf:
+        raise ConfigError("details of a patient are printed in the report: add --pdf")
     started = time.perf_counter()
     classifier = Classifier.load(model)
     original = read_image(path)
@@ -66,13 +96,24 @@ def analyze(
     }
     record = json.dumps(assessment.to_dict(), indent=1) + "\n"
     contents = {**pictures, ASSESSMENT_NAME: record.encode()}
+    if options is not None:
+        contents[REPORT_NAME] = make_report(
+            assessment,
+            classifier.manifest,
+            path,
+            patient=patient,
+            explain=wanted,
+            options=options,
+        )
     _write_together(out, contents)
     elapsed = time.perf_counter() - started
     if as_json:
         files = {name: str(out / name) for name in contents}
         say_json({**assessment.to_dict(), "explained": shown.code, "files": files})
     else:
-        _say_assessment(assessment, shown, out, sample=sample, elapsed=elapsed)
+        _say_assessment(assessment, shown, sample=sample, with_report=pdf)
+        say(f"Written to {out}{'/' if str(out) != '/' else ''} in {elapsed:.1f} s.")
+        say(NOTICE)
 
 
 def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
@@ -87,6 +128,14 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
             stack.enter_context(replacing(out / name)).write_bytes(content)
 
 
+def _report_options(paper: str, *, patient_page: bool) -> ReportOptions:
+    from dermassist.interfaces.cli.requirement import require_report  # noqa: PLC0415
+    from dermassist.report import ReportOptions  # noqa: PLC0415
+
+    require_report("The PDF report")
+    return ReportOptions(paper, patient_page, heatmap_files=(HEATMAP_NAME, OVERLAY_NAME))
+
+
 def _path(image: Path | None, *, sample: bool) -> Path:
     from dermassist.sample import sample_path  # noqa: PLC0415
 
@@ -95,7 +144,12 @@ def _path(image: Path | None, *, sample: bool) -> Path:
     return sample_path() if image is None else image
 
 
-def _diagnosis(code: str | None) -> Diagnosis | None:
+def diagnosis_of(code: str | None) -> Diagnosis | None:
+    """Return the diagnosis that ``--explain`` names.
+
+    Raises:
+        ConfigError: there is none of that code.
+    """
     from dermassist.diagnosis import Diagnosis  # noqa: PLC0415
 
     try:
@@ -105,7 +159,7 @@ def _diagnosis(code: str | None) -> Diagnosis | None:
 
 
 def _say_assessment(
-    assessment: Assessment, shown: Diagnosis, out: Path, *, sample: bool, elapsed: float
+    assessment: Assessment, shown: Diagnosis, *, sample: bool, with_report: bool
 ) -> None:
     prediction = assessment.prediction
     confidence = prediction.confidence
@@ -114,6 +168,8 @@ def _say_assessment(
     say("Grad-CAM Heatmap: Generated Successfully")
     say(f"Heatmap File: {HEATMAP_NAME}")
     say(f"Overlay Image: {OVERLAY_NAME}")
+    if with_report:
+        say(f"PDF Report: {REPORT_NAME}")
     say("")
     if sample:
         say("Image: the bundled sample, drawn by a program; it shows no patient and no disease.")
@@ -121,8 +177,6 @@ def _say_assessment(
         say(f"Both pictures explain {shown}, as asked, not the prediction.")
     for line in _details(assessment):
         say(line)
-    say(f"Written to {out}{'/' if str(out) != '/' else ''} in {elapsed:.1f} s.")
-    say(NOTICE)
 
 
 def _details(assessment: Assessment) -> list[str]:

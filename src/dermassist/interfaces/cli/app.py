@@ -11,6 +11,7 @@ from dermassist.interfaces.cli.evaluate import evaluate
 from dermassist.interfaces.cli.export import export
 from dermassist.interfaces.cli.predict import predict
 from dermassist.interfaces.cli.protocol import protocol
+from dermassist.interfaces.cli.report import report
 from dermassist.interfaces.cli.train import train
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command()(predict)
+app.command()(report)
 app.command()(train)
 app.command()(evaluate)
 app.command()(protocol)

@@ -1,0 +1,104 @@
+"""``dermassist report``: the PDF of an assessment that was saved before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dermassist.errors import DataError
+from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, diagnosis_of
+from dermassist.interfaces.cli.option import Json, Model
+from dermassist.interfaces.cli.output import say, say_json
+from dermassist.interfaces.cli.reporting import (
+    Age,
+    BodySite,
+    Name,
+    Paper,
+    PatientId,
+    PatientPage,
+    Remarks,
+    Sex,
+    make_report,
+)
+from dermassist.interfaces.cli.requirement import require_report
+
+if TYPE_CHECKING:
+    from dermassist.results import Assessment
+
+
+def report(
+    case: Annotated[Path, typer.Argument(help="An assessment.json that  analyze  wrote.")],
+    *,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="The image that was assessed; by default of its name, beside the file."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="PDF file or folder; by default beside the file.")
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
+    ] = None,
+    patient_id: PatientId = "",
+    name: Name = "",
+    age: Age = None,
+    sex: Sex = None,
+    body_site: BodySite = "",
+    remarks: Remarks = "",
+    paper: Paper = "A4",
+    patient_page: PatientPage = False,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Make the PDF report of a saved assessment: the same file that  analyze --pdf  makes."""
+    require_report("The PDF report")
+    from dermassist.model.bundle import read_bundle  # noqa: PLC0415 - keeps --help fast
+    from dermassist.patient import PatientDetails  # noqa: PLC0415
+    from dermassist.report import DEFAULT_NAME, ReportOptions  # noqa: PLC0415
+    from dermassist.storage import write_bytes  # noqa: PLC0415
+
+    beside = tuple(
+        picture for picture in (HEATMAP_NAME, OVERLAY_NAME) if (case.parent / picture).is_file()
+    )
+    options = ReportOptions(paper, patient_page, heatmap_files=beside)
+    patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
+    shown, assessment = diagnosis_of(explain), _read_assessment(case)
+    pdf = make_report(
+        assessment,
+        read_bundle(model).manifest,
+        image or _image_beside(case, assessment),
+        patient=patient,
+        explain=shown,
+        options=options,
+    )
+    target = out or case.parent
+    if target.is_dir():
+        target /= DEFAULT_NAME
+    write_bytes(target, pdf)
+    if as_json:
+        say_json({"report": str(target), "bytes": len(pdf)})
+    else:
+        say(f"Report: {target}")
+
+
+def _read_assessment(path: Path) -> Assessment:
+    from dermassist.results import Assessment  # noqa: PLC0415
+
+    try:
+        return Assessment.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; name an assessment.json") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: is no assessment that  analyze  wrote ({error!r})") from error
+
+
+def _image_beside(case: Path, assessment: Assessment) -> Path:
+    # The name alone: an assessment from elsewhere must not make this read any file it names.
+    path = case.parent / Path(assessment.image.name).name
+    if not path.is_file():
+        raise DataError(f"{path}: the image is not beside the assessment; name it with --image")
+    return path

@@ -1,0 +1,139 @@
+"""The same report from  analyze --pdf  and from the saved assessment."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from dermassist.interfaces.cli.exit_status import ExitStatus
+
+from .conftest import Run
+
+NAME = "DermAssist_Report.pdf"
+PATIENT = ("--patient-id", "4711", "--name", "Zoë Ünal", "--age", 44, "--sex", "female")
+
+
+@pytest.fixture
+def case(run: Run, photo: Path, tiny_bundle: Path) -> Path:
+    """An assessment in a folder, with its report and its image beside it."""
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--out", "case", "--pdf", *PATIENT)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert f"PDF Report: {NAME}" in outcome.lines
+    shutil.copy(photo, "case")
+    return Path("case/assessment.json")
+
+
+def text_of(pdf: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+def test_report_says_whose_it_is_and_what_was_answered(case: Path, photo: Path) -> None:
+    text = text_of((case.parent / NAME).read_bytes())
+    assessment = json.loads(case.read_text())
+    for part in ("Patient Information", "4711", "Zoë Ünal", "44", "Final Diagnostic Summary"):
+        assert part in text, part
+    assert assessment["prediction"]["diagnosis_name"] in " ".join(text.split())
+    assert "gradcam_overlay.png" in text
+
+
+def test_saved_assessment_makes_the_same_file(run: Run, case: Path, tiny_bundle: Path) -> None:
+    first = (case.parent / NAME).read_bytes()
+    outcome = run("report", case, "--model", tiny_bundle, "--out", "again.pdf", *PATIENT, "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert Path("again.pdf").read_bytes() == first
+    assert outcome.json == {"report": "again.pdf", "bytes": len(first)}
+
+
+def test_options_reach_the_report(run: Run, case: Path, tiny_bundle: Path) -> None:
+    options = ("--explain", "mel", "--paper", "Letter", "--patient-page")
+    outcome = run("report", case, "--model", tiny_bundle, "--out", "other.pdf", *options)
+    assert (outcome.status, outcome.lines) == (0, ["Report: other.pdf"])
+    before, after = (PdfReader(path) for path in (case.parent / NAME, "other.pdf"))
+    assert len(after.pages) == len(before.pages) + 1
+    assert [round(float(side)) for side in after.pages[0].mediabox[2:]] == [612, 792]
+    assert "Zoë" not in text_of(Path("other.pdf").read_bytes())
+
+
+def test_report_lies_beside_the_assessment_by_default(
+    run: Run, case: Path, tiny_bundle: Path
+) -> None:
+    (case.parent / NAME).unlink()
+    assert run("report", case, "--model", tiny_bundle).status == 0
+    assert (case.parent / NAME).read_bytes().startswith(b"%PDF")
+
+
+def test_another_image_is_refused(run: Run, case: Path, photos: Path, tiny_bundle: Path) -> None:
+    (case.parent / NAME).unlink()
+    other = next(path for path in sorted(photos.iterdir()) if path.suffix == ".jpg")
+    outcome = run("report", case, "--model", tiny_bundle, "--image", other)
+    assert outcome.status == ExitStatus.IMAGE
+    assert not (case.parent / NAME).exists()
+
+
+def test_an_assessment_without_its_image_says_what_to_do(
+    run: Run, case: Path, tiny_bundle: Path, photo: Path
+) -> None:
+    (case.parent / photo.name).unlink()
+    outcome = run("report", case, "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.DATA
+    assert "name it with --image" in outcome.complaint
+    assert run("report", case, "--model", tiny_bundle, "--image", photo).status == 0
+
+
+def test_an_assessment_cannot_make_it_read_another_folder(
+    run: Run, case: Path, tiny_bundle: Path, photo: Path
+) -> None:
+    values = json.loads(case.read_text())
+    values["image"]["name"] = str(photo.resolve())
+    (case.parent / photo.name).unlink()
+    case.write_text(json.dumps(values))
+    outcome = run("report", case, "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.DATA
+    assert f"case/{photo.name}: the image is not beside" in outcome.complaint
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"schema_version": 9}', "\x00"])
+def test_what_is_no_assessment_is_refused(run: Run, tiny_bundle: Path, text: str) -> None:
+    Path("case.json").write_text(text)
+    outcome = run("report", "case.json", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.DATA
+    assert "case.json: is no assessment" in outcome.complaint
+    assert run("report", "absent.json", "--model", tiny_bundle).status == ExitStatus.DATA
+
+
+def test_the_report_of_another_model_is_refused(run: Run, case: Path) -> None:
+    outcome = run("report", case)
+    assert outcome.status == ExitStatus.MODEL
+    assert "give the model that answered" in outcome.complaint
+
+
+def test_details_of_a_patient_need_a_report(run: Run, photo: Path, tiny_bundle: Path) -> None:
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--name", "Zoë")
+    assert outcome.status == ExitStatus.CONFIG
+    assert "add --pdf" in outcome.complaint
+    refused = run("analyze", photo, "--model", tiny_bundle, "--pdf", "--age", 200)
+    assert refused.status == ExitStatus.CONFIG
+    assert not Path("dermassist-results").exists()
+
+
+def test_characters_without_a_font_are_reported(run: Run, photo: Path, tiny_bundle: Path) -> None:
+    nobody_has = chr(0xE123)
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--pdf", "--name", f"A{nobody_has}")
+    assert outcome.status == 0
+    assert "No installed font has U+E123" in outcome.err
+
+
+def test_missing_extra_is_one_sentence_before_any_work(
+    run: Run, photo: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    outcome = run("analyze", photo, "--model", tiny_bundle, "--pdf")
+    assert outcome.status == ExitStatus.MISSING_EXTRA
+    assert "dermassist[report]" in outcome.complaint
+    assert not Path("dermassist-results").exists()
