@@ -106,7 +106,11 @@ def measured_manifest() -> Manifest:
     lesions = np.arange(len(labels)) // 2
     report = evaluate(labels, shares, groups=lesions, rng=random, resamples=RESAMPLES)
     referral = estimate_referral(
-        labels, malignant_probability(shares) >= 0.12, groups=lesions, rng=random, resamples=RESAMPLES
+        labels,
+        malignant_probability(shares) >= 0.12,
+        groups=lesions,
+        rng=random,
+        resamples=RESAMPLES,
     )
     pointing = (np.full(len(labels), share) for share in (0.9, 0.6, 0.8, 0.5, 0.1, 0.1, 0.25))
     heatmaps = summarise_localisation(Localisation(*pointing), groups=lesions, rng=random)

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -299,20 +298,6 @@ def test_names_the_extra_that_is_missing(library: str) -> None:
     )
 
     assert result.stdout.strip() == str(MissingExtraError("The PDF report", extra="report"))
-
-
-def test_half_a_second_of_computing_is_enough(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
-) -> None:
-    """In processor time, which other work on the machine does not lengthen."""
-    spent = []
-    for _ in range(3):
-        started = time.process_time()
-        report = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
-        render_pdf(report, fonts=BUNDLED_ONLY)
-        spent.append(time.process_time() - started)
-
-    assert min(spent) < 0.5
 
 
 def figures_of(part: object) -> Iterator[Figure]:
