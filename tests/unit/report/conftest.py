@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.evaluation.decision import estimate_referral
-from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.localisation import Localisation, summarise_localisation
+from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.evaluation.report import build_report as evaluate
 from dermassist.imaging import Preprocessing
 from dermassist.model.manifest import ConformalRule, Manifest, QualityReference, ReferralRule
