@@ -33,7 +33,7 @@ from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.storage import write_text
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/preprocessing.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/preprocessing.md", "docs/experiments.md")
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -227,6 +227,22 @@ def speed() -> str:
     return render_markdown(Table(title, ("Measure", "Measured", "Bar", ""), rows))
 
 
+def training_speed() -> str:
+    """Training beside a plain loop."""
+    document = _result("training_speed")
+    rows = (
+        ("Plain loop, images a second", f"{document['plain_images_per_second']:.1f}"),
+        ("`dermassist train`, images a second", f"{document['ours_images_per_second']:.1f}"),
+        ("Ratio (bar: at least 2)", f"{document['ratio']:.1f}"),
+        (
+            "Share of its time outside forward and backward",
+            f"{document['share_outside_forward_backward']:.1%}",
+        ),
+    )
+    title = f"Training at 224 px on {document['cores']} CPU cores, median of {document['rounds']}"
+    return render_markdown(Table(title, ("Measure", "Value"), rows))
+
+
 def _result(name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((ROOT / "results" / f"{name}.json").read_text())
     return document
@@ -242,6 +258,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "geometry-stability": geometry_stability,
     "artifacts": artifacts,
     "speed": speed,
+    "training-speed": training_speed,
 }
 
 if __name__ == "__main__":
