@@ -41,7 +41,7 @@ precision = "float32"
 def place(run: Run, make_ham10000: Make) -> Path:
     """A folder with data, splits, a recipe and start weights."""
     here = Path.cwd()
-    data = make_ham10000(lesions_per_class=12, size=(80, 64))
+    data = make_ham10000(lesions_per_class=24, size=(80, 64))
     assert run("data", "split", data, "--out", "splits.json").status == 0
     Path("recipe.toml").write_text(RECIPE)
     torch.manual_seed(0)
