@@ -1,4 +1,5 @@
 # make demo    analyse the bundled sample, or IMAGE=path
+# make app     the app in the browser
 # make test    the whole test suite
 # make check   format, lint, types, import contracts, tests
 #
@@ -11,10 +12,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests benchmarks
 
-.PHONY: demo test check format lint types contracts bench docs lock clean
+.PHONY: demo app test check format lint types contracts bench docs lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/dermassist analyze $(if $(IMAGE),"$(IMAGE)",--sample) --out demo
+
+app: $(VENV)/.app
+	$(BIN)/dermassist app
 
 test: $(VENV)/.everything
 	$(BIN)/pytest
@@ -46,11 +50,15 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e .
 	touch $@
 
+$(VENV)/.app: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet -c constraints.txt -e '.[app]'
+	touch $@ $(VENV)/.runtime
+
 # PyTorch is installed first and pinned, so that nothing else chooses a build for it.
 $(VENV)/.everything: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet -c constraints.txt -e '.[app,train,dev]'
-	touch $@ $(VENV)/.runtime
+	touch $@ $(VENV)/.runtime $(VENV)/.app
 
 lock: $(VENV)/.everything
 	$(PIP) freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt

@@ -31,6 +31,10 @@ class PatientError(DermAssistError):
     """Details of a patient that cannot be filed or printed."""
 
 
+class CaseError(DermAssistError):
+    """The case book cannot keep, find or change a case."""
+
+
 class MissingExtraError(DermAssistError):
     """A feature whose optional libraries are not installed."""
 

@@ -72,7 +72,7 @@ def test_a_malformed_manifest_is_refused_even_with_a_right_hash(
     "text", ["", "null", "[]", "7", '"text"', "{}", "{", "[" * 100_000, '{"sha256": 1}']
 )
 def test_what_is_no_manifest_is_refused(text: str) -> None:
-    with pytest.raises(BundleError, match="^here: is not a model manifest"):
+    with pytest.raises(BundleError, match=r"^here: is not a model manifest"):
         Manifest.from_json(text, where="here")
 
 

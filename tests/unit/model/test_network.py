@@ -14,7 +14,7 @@ from dermassist.model.network import (
 
 
 def parameters_by_hand(classes: int) -> int:
-    """Sum table 2 of the MobileNetV2 paper: convolutions without bias, two per batch norm channel."""
+    """Sum table 2 of the MobileNetV2 paper: no biases, two per batch norm channel."""
     total = 3 * 32 * 9 + 2 * 32
     channels = 32
     for expansion, out, blocks, _ in STAGES:

@@ -68,7 +68,7 @@ def test_a_file_without_tensors_is_refused(tmp_path: Path, content: object) -> N
 
 @pytest.mark.parametrize("name", ["absent.pth", "absent.safetensors", "."])
 def test_an_absent_file_or_a_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WeightsError, match="no such weights file|cannot be read as weights"):
+    with pytest.raises(WeightsError, match=r"no such weights file|cannot be read as weights"):
         read_weights(tmp_path / name)
 
 

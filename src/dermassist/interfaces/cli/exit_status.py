@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from dermassist.errors import (
     BundleError,
+    CaseError,
     ConfigError,
     DataError,
     DermAssistError,
@@ -42,6 +43,7 @@ _STATUSES: tuple[tuple[type[DermAssistError], ExitStatus], ...] = (
     (BundleError, ExitStatus.MODEL),
     (ConfigError, ExitStatus.CONFIG),
     (PatientError, ExitStatus.CONFIG),
+    (CaseError, ExitStatus.DATA),
     (MissingExtraError, ExitStatus.MISSING_EXTRA),
 )
 

@@ -1,1 +1,1 @@
-"""Not built yet."""
+"""The Streamlit app: a thin front over ``assess()``; everything stays on this machine."""

@@ -1,0 +1,26 @@
+"""``dermassist app``: the browser app on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dermassist.interfaces.cli.output import say
+
+
+def serve(
+    *,
+    address: Annotated[
+        str, typer.Option(help="Address to listen on; one that others reach needs a password.")
+    ] = "localhost",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+) -> None:
+    """Start the app in the browser; nothing leaves this machine. Ctrl-C ends it."""
+    from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415 - fast --help
+    from dermassist.interfaces.app_settings import cases_folder  # noqa: PLC0415
+
+    say(f"Open http://{address}:{port} in a browser. Cases are kept in {cases_folder()}.")
+    status = serve_app(address=address, port=port)
+    if status:
+        raise typer.Exit(status)

@@ -1,0 +1,41 @@
+"""What Streamlit runs, anew for every interaction of every session."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dermassist.errors import ConfigError
+from dermassist.interfaces.app_settings import check_address
+from dermassist.interfaces.web.entrance import accepted, admitted
+from dermassist.interfaces.web.screens.analyse import analyse_page
+from dermassist.interfaces.web.screens.batch import batch_page
+from dermassist.interfaces.web.screens.cases import cases_page
+from dermassist.interfaces.web.screens.guide import guide_page
+from dermassist.interfaces.web.screens.model import model_page
+
+
+def main() -> None:
+    """Show the entrance, then the page that was chosen."""
+    st.set_page_config(page_title="DermAssist AI", page_icon="🔬", layout="wide")
+    try:
+        # Streamlit listens on every address where none is set.
+        check_address(st.get_option("server.address"))
+    except ConfigError as error:
+        st.error(f"The app does not start: {error}.")
+        st.stop()
+    if not (admitted() and accepted()):
+        st.stop()
+    st.navigation(
+        [
+            st.Page(analyse_page, title="Analyse", icon=":material/search:", default=True),
+            st.Page(batch_page, title="Batch", icon=":material/stacks:", url_path="batch"),
+            st.Page(cases_page, title="Cases", icon=":material/folder_open:", url_path="cases"),
+            st.Page(model_page, title="Model", icon=":material/monitoring:", url_path="model"),
+            st.Page(guide_page, title="Guide", icon=":material/menu_book:", url_path="guide"),
+        ],
+        position="top",
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

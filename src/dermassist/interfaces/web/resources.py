@@ -1,0 +1,36 @@
+"""What all sessions share: the model, and the case book."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from dermassist.cases import CaseBook
+from dermassist.inference.classifier import Classifier
+from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, MODEL_VARIABLE, cases_folder
+from dermassist.measured import Measured, read_measured
+
+
+@dataclass(frozen=True)
+class Model:
+    """The loaded model, which answers many sessions at once, and what was measured of it."""
+
+    classifier: Classifier
+    measured: Measured | None
+
+
+@st.cache_resource(show_spinner="Loading the model")
+def model() -> Model:
+    """Load the model once for all sessions."""
+    directory = os.environ.get(MODEL_VARIABLE)
+    classifier = Classifier.load(Path(directory) if directory else None)
+    return Model(classifier, read_measured(classifier.manifest))
+
+
+@st.cache_resource(show_spinner="Opening the case book")
+def case_book() -> CaseBook:
+    """Open the case book once for all sessions."""
+    return CaseBook.open(cases_folder(), database_url=os.environ.get(CASES_URL_VARIABLE))

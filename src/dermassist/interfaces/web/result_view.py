@@ -1,0 +1,208 @@
+"""One answered image on the screen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.explain.overlay import blend, colours, render_heatmap, render_overlay
+from dermassist.explain.words import explain_in_words
+from dermassist.interfaces.web.charts import probability_chart, probability_words
+from dermassist.interfaces.web.resources import model
+from dermassist.interfaces.web.text import escaped
+from dermassist.measured import read_referral
+from dermassist.model.manifest import Manifest
+from dermassist.patient import PatientDetails
+from dermassist.report import DEFAULT_NAME, ReportOptions, build_report, render_pdf
+from dermassist.results import Assessment, ModelInfo, Prediction
+
+HEATMAP_NAME = "gradcam_output.png"
+OVERLAY_NAME = "gradcam_overlay.png"
+ASSESSMENT_NAME = "assessment.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the page shows.
+
+    Attributes:
+        assessment: of the image.
+        image: encoded, as it was given.
+        pixels: of the upright image ``(H, W, 3)`` uint8.
+        patient: as far as stated.
+        seconds: that the answer took; ``None`` for one from the case book.
+    """
+
+    assessment: Assessment
+    image: bytes
+    pixels: NDArray[np.uint8]
+    patient: PatientDetails
+    seconds: float | None = None
+
+
+def show_result(shown: Shown) -> None:
+    """Draw the answer, the pictures and the downloads."""
+    answer, pictures = st.columns((5, 6), gap="large")
+    with answer:
+        _show_answer(shown)
+    with pictures:
+        explained = _show_pictures(shown)
+    _show_downloads(shown, explained)
+
+
+def manifest_of(info: ModelInfo) -> Manifest | None:
+    """Return the loaded model's manifest, if it is that of the model that answered."""
+    manifest = model().classifier.manifest
+    return manifest if (manifest.name, manifest.version) == (info.name, info.version) else None
+
+
+def _show_answer(shown: Shown) -> None:
+    assessment, prediction = shown.assessment, shown.assessment.prediction
+    st.subheader(str(prediction.diagnosis), anchor=False)
+    st.markdown(escaped(prediction.diagnosis.summary, longest=400))
+    kind = "calibrated" if prediction.calibrated else "not calibrated"
+    confidence, malignant = st.columns(2)
+    confidence.metric(f"Confidence ({kind})", f"{prediction.confidence:.0%}")
+    malignant.metric("MEL, BCC and AKIEC together", f"{prediction.malignancy:.1%}")
+    _show_referral(assessment)
+    st.altair_chart(
+        probability_chart(prediction), width="stretch", alt=probability_words(prediction)
+    )
+    _show_set(prediction)
+    for remark in (*assessment.quality.remarks, *assessment.image.notes):
+        st.warning(escaped(remark, longest=400), icon=":material/visibility:")
+    took = f", answered in {shown.seconds:.2f} s" if shown.seconds is not None else ""
+    st.caption(
+        f"{escaped(assessment.image.name)}, {assessment.image.width} x {assessment.image.height} "
+        f"pixels{took}. Model {escaped(assessment.model.name)} "
+        f"{escaped(assessment.model.version)}. Not a diagnosis."
+    )
+
+
+def _show_referral(assessment: Assessment) -> None:
+    referral = assessment.prediction.referral
+    if referral is None:
+        st.info("A referral threshold was not measured for this model.")
+        return
+    relation = "reach" if referral.advised else "are below"
+    text = (
+        f"The malignant diagnoses together {relation} the referral threshold of "
+        f"{referral.threshold:.1%}, chosen on validation lesions to find "
+        f"{referral.target_sensitivity:.0%} of the malignant ones. "
+    )
+    measured = read_referral(manifest_of(assessment.model))
+    if measured is None:
+        text += "Its sensitivity and specificity on test lesions: not measured."
+    else:
+        text += (
+            f"On test lesions it found {measured.sensitivity.value:.0%} of the malignant images "
+            f"and left {measured.specificity.value:.0%} of the benign ones unreferred."
+        )
+    (st.warning if referral.advised else st.info)(text)
+
+
+def _show_set(prediction: Prediction) -> None:
+    members = prediction.prediction_set
+    if members is None:
+        st.markdown("**Prediction set:** not measured for this model.")
+        return
+    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
+    st.markdown(f"**Cannot be excluded ({members.coverage:.0%} prediction set):** {names}")
+    if members.not_guaranteed:
+        small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
+        st.caption(f"Always in the set, because too few lesions were there to judge by: {small}.")
+
+
+def _show_pictures(shown: Shown) -> Diagnosis:
+    assessment = shown.assessment
+    predicted = assessment.prediction.diagnosis
+    ranked = [diagnosis for diagnosis, _ in assessment.prediction.ranked]
+    explained: Diagnosis = st.selectbox(
+        "Explain", ranked, index=ranked.index(predicted), format_func=str, key="explained"
+    )
+    choices, strength = st.columns(2)
+    signed = choices.toggle("Evidence against as well", key="signed")
+    opacity = strength.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity")
+    overlay = blend(shown.pixels, assessment.explanation, explained, signed=signed, opacity=opacity)
+    left, right = st.columns(2)
+    left.image(shown.pixels, caption="Original", width="stretch", alt="The image as given")
+    words = explain_in_words(assessment, diagnosis=explained, measured=model().measured)
+    right.image(overlay, caption=f"Evidence for {explained}", width="stretch", alt=words.location)
+    _show_scale(assessment.explanation.scale, signed=signed)
+    st.markdown(escaped(words.text, longest=2000))
+    return explained
+
+
+def _show_scale(scale: float, *, signed: bool) -> None:
+    low = -scale if signed else 0.0
+    levels = np.linspace(low, scale, 400, dtype=np.float32)
+    strip = np.tile(colours(levels, scale, signed=signed)[None], (10, 1, 1))
+    st.image(strip, width="stretch", alt="Colour scale")
+    ends = "evidence against, none (white), evidence for" if signed else "no evidence to strong"
+    st.caption(
+        f"Colours: {ends}; from {low:.1f} to {scale:.1f} logits or more, the same for every image."
+    )
+
+
+def _show_downloads(shown: Shown, explained: Diagnosis) -> None:
+    assessment = shown.assessment
+    info, explanation = assessment.image, assessment.explanation
+    signed = bool(st.session_state.get("signed", False))
+
+    def heatmap() -> bytes:
+        return render_heatmap(
+            explanation, explained, width=info.width, height=info.height, signed=signed
+        )
+
+    def overlay() -> bytes:
+        return render_overlay(shown.pixels, explanation, explained, signed=signed)
+
+    def record() -> str:
+        return json.dumps(assessment.to_dict(), indent=1) + "\n"
+
+    st.divider()
+    options, *buttons = st.columns((3, 2, 2, 2, 2), vertical_alignment="bottom")
+    paper = options.segmented_control("Paper", ("A4", "Letter"), default="A4", required=True)
+    plain = options.checkbox("Add a page in plain words for the patient")
+    patient = shown.patient
+
+    def pdf() -> bytes:
+        return make_pdf(
+            shown, explained, ReportOptions(paper=paper or "A4", patient_page=plain), patient
+        )
+
+    for column, label, data, name, mime in (
+        (buttons[0], "PDF report", pdf, DEFAULT_NAME, "application/pdf"),
+        (buttons[1], "Overlay", overlay, OVERLAY_NAME, "image/png"),
+        (buttons[2], "Heatmap", heatmap, HEATMAP_NAME, "image/png"),
+        (buttons[3], "JSON", record, ASSESSMENT_NAME, "application/json"),
+    ):
+        column.download_button(
+            label, data, name, mime, on_click="ignore", width="stretch", key=f"get {label}"
+        )
+
+
+def make_pdf(
+    shown: Shown, explained: Diagnosis | None, options: ReportOptions, patient: PatientDetails
+) -> bytes:
+    """Return the report of an answered image."""
+    content = build_report(
+        shown.assessment,
+        manifest_of(shown.assessment.model),
+        image=shown.image,
+        patient=patient,
+        explain=explained,
+        options=options,
+    )
+    return render_pdf(content)
+
+
+def share_column(label: str) -> Any:
+    """Return a table column of probabilities, drawn as bars."""
+    return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0)

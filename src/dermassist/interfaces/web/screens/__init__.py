@@ -1,0 +1,1 @@
+"""The pages, one function each; not in ``pages``, which Streamlit would serve past the entrance."""

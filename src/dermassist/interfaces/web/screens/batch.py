@@ -1,0 +1,175 @@
+"""Many images: one table, the most suspicious first; one bad file stops none."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dermassist.assessment import assess
+from dermassist.batch import FileOutcome, render_isic_csv
+from dermassist.cases import Case
+from dermassist.errors import DermAssistError
+from dermassist.imaging import read_image
+from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
+from dermassist.interfaces.web.resources import case_book, model
+from dermassist.interfaces.web.result_view import Shown, make_pdf, share_column
+from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
+from dermassist.interfaces.web.text import escaped, visible
+from dermassist.report import ReportOptions
+from dermassist.results import Prediction
+
+_BATCH = "batch"
+_THUMBNAIL_PX = 96
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of a batch: answered and kept, or the reason why not."""
+
+    name: str
+    prediction: Prediction | None = None
+    thumbnail: str = ""
+    case_id: str | None = None
+    error: str | None = None
+
+
+def batch_page() -> None:
+    """Take many images and show one table."""
+    st.title("Batch", anchor=False)
+    with st.form("batch files", clear_on_submit=True, border=False):
+        uploads = st.file_uploader(
+            f"Dermatoscopic images, up to {LARGEST_BATCH} at once",
+            type=UPLOAD_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=LARGEST_UPLOAD_MB,
+            key="batch upload",
+        )
+        asked = st.form_submit_button("Answer all", type="primary")
+    if asked and uploads:
+        if len(uploads) > LARGEST_BATCH:
+            st.error(f"{len(uploads)} images are too many at once; choose {LARGEST_BATCH} at most.")
+        else:
+            st.session_state[_BATCH] = _answer_all(uploads)
+    rows: Sequence[Row] = st.session_state.get(_BATCH, ())
+    if not rows:
+        st.info("Choose images, then Answer all. Every answered image is kept in the case book.")
+        return
+    _show(rows)
+
+
+def _answer_all(uploads: Sequence[Any]) -> tuple[Row, ...]:
+    bar = st.progress(0.0)
+    rows = []
+    for done, upload in enumerate(uploads, start=1):
+        rows.append(_answer(upload.name, upload.getvalue()))
+        bar.progress(done / len(uploads), f"{done} of {len(uploads)}")
+    bar.empty()
+    return tuple(rows)
+
+
+def _answer(name: str, content: bytes) -> Row:
+    try:
+        assessment = assess(content, classifier=model().classifier, name=name)
+        thumbnail = _thumbnail(read_image(content, reduce_to_px=_THUMBNAIL_PX).pixels)
+        case = case_book().save(assessment, content)
+    except DermAssistError as error:
+        return Row(name, error=str(error))
+    return Row(name, assessment.prediction, thumbnail, case.case_id)
+
+
+def _thumbnail(pixels: NDArray[np.uint8]) -> str:
+    """Return a small picture as a data address, which the table shows without a file."""
+    scale = _THUMBNAIL_PX / max(pixels.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
+def _show(rows: Sequence[Row]) -> None:
+    answered = sorted(
+        (row for row in rows if row.prediction is not None),
+        key=lambda row: -row.prediction.malignancy if row.prediction else 0.0,
+    )
+    failed = [row for row in rows if row.prediction is None]
+    st.markdown(f"{len(answered)} answered, {len(failed)} not. The most suspicious stand first.")
+    if answered:
+        st.dataframe([_cells(row) for row in answered], column_config=_columns(), hide_index=True)
+        csv_column, zip_column, _ = st.columns((1, 1, 3))
+        csv_column.download_button(
+            "CSV (ISIC form)",
+            lambda: _csv(answered),
+            "answers.csv",
+            "text/csv",
+            on_click="ignore",
+            width="stretch",
+        )
+        zip_column.download_button(
+            "ZIP of reports",
+            lambda: _reports(answered),
+            "reports.zip",
+            "application/zip",
+            on_click="ignore",
+            width="stretch",
+        )
+    for row in failed:
+        st.error(escaped(row.error or "", longest=400))
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    prediction = row.prediction
+    if prediction is None:
+        return {}
+    referral = prediction.referral
+    return {
+        "image": row.thumbnail,
+        "file": visible(row.name, longest=60),
+        "diagnosis": str(prediction.diagnosis),
+        "confidence": prediction.confidence,
+        "malignancy": prediction.malignancy,
+        "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
+        "case": (row.case_id or "")[:8],
+    }
+
+
+def _columns() -> dict[str, Any]:
+    return {
+        "image": st.column_config.ImageColumn("Image"),
+        "file": "File",
+        "diagnosis": "Diagnosis",
+        "confidence": share_column("Confidence"),
+        "malignancy": share_column("MEL, BCC, AKIEC"),
+        "referral": "Referral advised",
+        "case": "Case",
+    }
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    return render_isic_csv(FileOutcome(Path(row.name), row.prediction, None) for row in rows)
+
+
+def _reports(rows: Sequence[Row]) -> bytes:
+    """Return a ZIP with one report a case, each under the case's number."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for row in rows:
+            if row.case_id is not None:
+                case, image = case_book().load(row.case_id), case_book().image(row.case_id)
+                archive.writestr(f"{row.case_id}.pdf", report_of(case, image))
+    return packed.getvalue()
+
+
+def report_of(case: Case, image: bytes) -> bytes:
+    """Return the report of a kept case."""
+    shown = Shown(case.assessment, image, read_image(image).pixels, case.patient)
+    return make_pdf(shown, case.explained, ReportOptions(), case.patient)

@@ -1,0 +1,70 @@
+"""How to take an image, and how to read an answer."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dermassist.diagnosis import DIAGNOSES
+from dermassist.report.clinical import LIMITS, SOURCES, cited, interpretation
+
+#: Requirements of this program, each of which its own measurements or code bear out.
+IMAGE_RULES = """
+- Use a dermatoscope. The model has seen nothing else; it cannot tell that a photograph is none, and
+  answers it all the same.
+- One lesion, in the middle, with some skin around it. The network sees the centred square of the
+  image: what lies outside is dimmed in the pictures.
+- In focus and evenly lit. The app says so when an image is blurred, dark, bright or over-exposed
+  beyond 99 % of the training images.
+- At least 224 pixels on the shorter side; below 64 an image is refused.
+- The proportions of the camera. An image that another program squeezed to a square has lost the
+  lesion's shape.
+- No frames: black bars around an image change the answer.
+- As few hairs, bubbles and rulers over the lesion as can be; the model that ships does not remove
+  them.
+"""
+READING = {
+    "Probabilities": (
+        "Of all answers given with 80 %, about 80 % should be right: that is what calibrated "
+        "means. How true it is was measured; see the page Model. It holds for the mix of lesions "
+        "in the data set, of which two thirds are nevi; among your patients the mix is another."
+    ),
+    "Referral threshold": (
+        "MEL, BCC and AKIEC together, against a threshold that was chosen on validation lesions "
+        "to find 95 % of the malignant ones. What it finds and what it costs on other lesions "
+        "stands beside the answer. Below the threshold is not the same as harmless."
+    ),
+    "Prediction set": (
+        "The diagnoses that cannot be excluded. It is made so that nine of ten sets hold the true "
+        "diagnosis, for each diagnosis by itself. A large set means: the model does not know. An "
+        "empty one means: the image is unlike any of the seven in the data set."
+    ),
+    "Heatmap": (
+        "Where the network found evidence for one diagnosis, in logits. The colours have the same "
+        "scale for every image, so a pale heatmap means little evidence. It is not an outline of "
+        "the lesion and names no structure. How often its strongest point lies on the lesion was "
+        "measured; see the page Model."
+    ),
+}
+
+
+def guide_page() -> None:
+    """Show the guide."""
+    st.title("Guide", anchor=False)
+    st.header("An image that can be assessed", anchor=False)
+    st.markdown(IMAGE_RULES)
+    st.header("Reading an answer", anchor=False)
+    for title, text in READING.items():
+        st.subheader(title, anchor=False)
+        st.markdown(text)
+    st.header("The seven diagnoses", anchor=False)
+    for diagnosis in DIAGNOSES:
+        kind = "counted as malignant" if diagnosis.malignant else "benign"
+        with st.expander(f"{diagnosis}, {kind}"):
+            for statement in interpretation(diagnosis):
+                st.markdown(f"- {cited(statement)}")
+    st.header("Limits", anchor=False)
+    for limit in LIMITS:
+        st.markdown(f"- {cited(limit)}")
+    st.header("Sources", anchor=False)
+    for number, source in enumerate(SOURCES, start=1):
+        st.markdown(f"[{number}] {source.text}")

@@ -1,0 +1,85 @@
+"""The model: what it is, how well it was measured to do, where it fails."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dermassist.evaluation.decision_tabulation import heatmap_table, referral_table
+from dermassist.evaluation.table import Table
+from dermassist.evaluation.tabulation import class_table, overall_table
+from dermassist.interfaces.web.charts import confusion_chart, reliability_chart, roc_chart
+from dermassist.interfaces.web.resources import model
+from dermassist.interfaces.web.text import escaped
+from dermassist.measured import Measured, read_referral
+from dermassist.model.manifest import NOT_MEASURED, Manifest
+from dermassist.report.clinical import LIMITS
+
+
+def model_page() -> None:
+    """Show the manifest of the loaded model."""
+    loaded = model()
+    manifest = loaded.classifier.manifest
+    st.title("Model", anchor=False)
+    _show_facts(manifest, loaded.classifier.info.sha256)
+    if loaded.measured is None:
+        st.warning("The performance of this model was not measured.")
+    else:
+        _show_measured(loaded.measured, manifest)
+    st.header("Limits", anchor=False)
+    for limit in LIMITS:
+        st.markdown(f"- {limit.text}")
+
+
+def _show_facts(manifest: Manifest, sha256: str) -> None:
+    facts = {
+        "Name and version": f"{manifest.name} {manifest.version}",
+        "Made": manifest.created,
+        "SHA-256 of the manifest": sha256,
+        "Network": str(manifest.architecture.get("name", NOT_MEASURED)),
+        "Parameters": f"{manifest.architecture.get('parameters', 0):,}",
+        "Training images": str(manifest.training.get("train_images", NOT_MEASURED)),
+        "Temperature": NOT_MEASURED
+        if manifest.temperature is None
+        else f"{manifest.temperature:.3f}, fitted on validation lesions",
+        "Licence of the weights": manifest.licence,
+        "Training data": manifest.attribution,
+    }
+    st.table({"": list(facts), "Value": [escaped(v, longest=400) for v in facts.values()]})
+
+
+def _show_measured(measured: Measured, manifest: Manifest) -> None:
+    st.header("Measured", anchor=False)
+    st.markdown(
+        f"On {escaped(measured.protocol, longest=300)}; none of these images chose anything."
+    )
+    _show_table(overall_table(measured.report))
+    _show_table(class_table(measured.report))
+    referral = read_referral(manifest)
+    if referral is None:
+        st.markdown("Referral threshold on test images: not measured.")
+    else:
+        _show_table(referral_table(referral))
+    if measured.heatmaps is not None:
+        _show_table(heatmap_table(measured.heatmaps))
+    st.subheader("Confusion matrix", anchor=False)
+    st.altair_chart(
+        confusion_chart(measured.report), alt="Confusion matrix; the table has the numbers"
+    )
+    left, right = st.columns(2)
+    left.subheader("ROC curves", anchor=False)
+    left.altair_chart(roc_chart(measured.report), alt="Sensitivity against false positive rate")
+    right.subheader("Reliability", anchor=False)
+    right.altair_chart(
+        reliability_chart(measured.report), alt="Share of right answers by confidence"
+    )
+    right.caption("On the line: answers as sure as they are right. Circles: images in the bin.")
+
+
+def _show_table(table: Table) -> None:
+    st.subheader(table.title, anchor=False)
+    columns: dict[str, list[str]] = {
+        name: [row[i] for row in table.rows] for i, name in enumerate(table.header)
+    }
+    st.dataframe(columns, hide_index=True)
+    for note in table.notes:
+        st.caption(escaped(note, longest=400))

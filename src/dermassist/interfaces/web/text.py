@@ -1,0 +1,33 @@
+"""Showing texts that somebody else wrote, as text and nothing else."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: Longest name that a page shows in full.
+LONGEST = 120
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&@/])")
+#: Invisible characters that reorder or hide what stands beside them.
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+
+def visible(text: str, *, longest: int = LONGEST) -> str:
+    """Return one line in which every character can be seen; hidden ones as code points.
+
+    Args:
+        text: such as a file's name.
+        longest: characters to keep; a longer text loses its middle.
+    """
+    shown = "".join(
+        f"<U+{ord(c):04X}>" if unicodedata.category(c) in _HIDDEN_CATEGORIES else c for c in text
+    )
+    if len(shown) <= longest:
+        return shown
+    half = (longest - 1) // 2
+    return f"{shown[:half]}…{shown[-half:]}"
+
+
+def escaped(text: str, *, longest: int = LONGEST) -> str:
+    """Return ``visible`` text that Markdown prints as it is."""
+    return _MARKDOWN.sub(r"\\\1", visible(text, longest=longest))

@@ -1,0 +1,153 @@
+"""What a person does, in a real browser, with the model that ships."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, Dialog, FilePayload, Page, expect
+from pypdf import PdfReader
+
+from dermassist import Classifier, assess
+from dermassist.cases import CaseBook
+from dermassist.diagnosis import Diagnosis
+from dermassist.sample import draw_lesion
+
+from .conftest import serving
+
+Enter = Callable[[str], Page]
+SESSIONS = 20
+
+
+def photo_of(seed: int) -> bytes:
+    """Return a drawn lesion as PNG, every seed in other colours."""
+    pixels = draw_lesion(np.random.default_rng(seed), width=300, height=225)
+    tinted = np.roll(pixels, seed % 3, axis=2) // (1 + seed % 4)
+    file = io.BytesIO()
+    Image.fromarray(tinted).save(file, "PNG")
+    return file.getvalue()
+
+
+def choose(page: Page, *files: tuple[str, bytes]) -> None:
+    page.locator("input[type=file]").first.set_input_files(
+        [FilePayload(name=name, mimeType="image/png", buffer=content) for name, content in files]
+    )
+
+
+def wait_for_result(page: Page) -> None:
+    page.get_by_role("button", name="PDF report").wait_for()
+    expect(page.get_by_text("Explain", exact=True)).to_be_visible()
+
+
+def download(page: Page, label: str) -> bytes:
+    with page.expect_download() as caught:
+        page.get_by_role("button", name=label).click()
+    return Path(caught.value.path()).read_bytes()
+
+
+def select(page: Page, label: str, option: str) -> None:
+    page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input").click()
+    page.get_by_role("option", name=option).click()
+
+
+def go_to(page: Page, title: str) -> None:
+    page.get_by_role("link", name=title, exact=True).first.click()
+    page.get_by_role("heading", name=title, exact=True).wait_for()
+
+
+def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> None:
+    expected = assess(photo_of(1), classifier=Classifier.load()).prediction
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("lesion.png", photo_of(1)))
+        wait_for_result(page)
+        expect(page.get_by_role("heading", name=str(expected.diagnosis))).to_be_visible()
+        expect(page.get_by_text(f"{expected.confidence:.0%}", exact=True).first).to_be_visible()
+
+        other = next(d for d in Diagnosis if d is not expected.diagnosis)
+        select(page, "Explain", str(other))
+        expect(page.get_by_text(f"Evidence for {other}", exact=True)).to_be_visible()
+
+        pdf = PdfReader(io.BytesIO(download(page, "PDF report")))
+        text = " ".join("\n".join(part.extract_text() for part in pdf.pages).split())
+        assert str(expected.diagnosis) in text
+        assert f"Grad-CAM heatmap for {other}" in text
+        assert "lesion.png" in text
+
+
+def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        go_to(page, "Batch")
+        hostile = "<img src=x onerror=alert(1)>\u202egpj.png"
+        files = [("a.png", photo_of(1)), ("broken.png", b"broken"), (hostile, photo_of(2))]
+        dialogs: list[str] = []
+
+        def note(dialog: Dialog) -> None:
+            dialogs.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", note)
+        choose(page, *files)
+        page.get_by_role("button", name="Answer all").click()
+        expect(page.get_by_text("2 answered, 1 not.")).to_be_visible()
+        expect(page.get_by_role("alert").get_by_text("broken")).to_be_visible()
+        with zipfile.ZipFile(io.BytesIO(download(page, "ZIP of reports"))) as archive:
+            assert len(archive.namelist()) == 2
+            for name in archive.namelist():
+                assert PdfReader(io.BytesIO(archive.read(name))).pages
+        rows = download(page, "CSV (ISIC form)").decode().splitlines()
+        assert rows[0] == "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
+        assert len(rows) == 3
+        assert not dialogs
+
+
+def test_a_saved_case_is_found_after_a_kill_and_a_restart(enter: Enter, cases: Path) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("yesterday.png", photo_of(3)))
+        expect(page.get_by_text("Saved in the case book as")).to_be_visible()
+    # Leaving the block killed the server with SIGKILL.
+    with serving(cases) as address:
+        page = enter(address)
+        go_to(page, "Cases")
+        expect(page.get_by_text("1 case, the newest first.")).to_be_visible()
+        select(page, "Open a case", "yesterday.png")
+        page.get_by_role("button", name="Open case").click()
+        expect(page.get_by_text("What it turned out to be")).to_be_visible()
+        wait_for_result(page)
+    with CaseBook.open(cases) as book:
+        (summary,) = book.search()
+        assert book.image(summary.case_id) == photo_of(3)
+
+
+def test_sessions_at_once_each_get_their_own_answer(enter: Enter, cases: Path) -> None:
+    classifier = Classifier.load()
+    expected = [assess(photo_of(k), classifier=classifier).prediction for k in range(SESSIONS)]
+    assert len({prediction.probabilities for prediction in expected}) == SESSIONS
+    with serving(cases) as address:
+        pages = [enter(address) for _ in range(SESSIONS)]
+        for k, page in enumerate(pages):
+            choose(page, (f"{k}.png", photo_of(k)))
+        for page, prediction in zip(pages, expected, strict=True):
+            page.get_by_role("heading", name=str(prediction.diagnosis)).wait_for()
+            page.get_by_text(f"{prediction.confidence:.0%}", exact=True).first.wait_for()
+    with CaseBook.open(cases) as book:
+        kept = {summary.image_name: summary.case_id for summary in book.search()}
+        for k, prediction in enumerate(expected):
+            assert book.load(kept[f"{k}.png"]).assessment.prediction == prediction
+
+
+def test_no_page_is_reached_past_the_notice(browser: Browser, cases: Path) -> None:
+    with serving(cases) as address:
+        for path in ("analyse", "batch", "cases", "model", "guide"):
+            page = browser.new_page()
+            page.goto(f"{address}/{path}")
+            notice = page.get_by_role("button", name="I have read this")
+            expect(notice).to_be_visible(timeout=60_000)
+            assert page.locator("input[type=file]").count() == 0
+            page.close()

@@ -1,0 +1,180 @@
+"""The app answers as the library does, keeps what it answers, and shows text as text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dermassist import Classifier, assess
+from dermassist.cases import CaseBook
+from dermassist.diagnosis import DIAGNOSES
+from dermassist.interfaces.web.screens.batch import Row
+from dermassist.interfaces.web.text import escaped, visible
+
+from .conftest import ACCEPT, Open, photo_of
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    """Choose a file on the page Analyse."""
+    return app.file_uploader(key="upload").upload(name, content, "image/png").run()
+
+
+def texts(app: AppTest) -> str:
+    """Return all that the page says."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(element.value for kind in (*kinds, app.success) for element in kind)
+
+
+def test_the_notice_comes_first_and_once(open_app: Open) -> None:
+    app = open_app(accepted=False)
+    assert not app.exception
+    assert "not a diagnosis" in texts(app)
+    assert [button.label for button in app.button] == [ACCEPT]
+    assert not app.file_uploader
+    app.button[0].click().run()
+    assert app.file_uploader
+    assert ACCEPT not in [button.label for button in app.run().button]
+
+
+def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path: Path) -> None:
+    photo = tmp_path / "lesion.png"
+    photo.write_bytes(photo_of(3))
+    library = assess(photo, classifier=Classifier.load(tiny_bundle)).prediction
+
+    app = upload(open_app(), "lesion.png", photo.read_bytes())
+    assert not app.exception
+    assert app.subheader[0].value == str(library.diagnosis)
+    assert app.metric[0].value == f"{library.confidence:.0%}"
+    kept = book.load(book.search()[0].case_id).assessment.prediction
+
+    program, out = Path(sys.executable).with_name("dermassist"), tmp_path / "out"
+    subprocess.run([program, "analyze", photo, "--model", tiny_bundle, "--out", out], check=True)
+    command = json.loads((out / "assessment.json").read_text())["prediction"]
+    assert kept.to_dict() == command == library.to_dict()
+
+
+def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.text_input(key="analyse name").input("Zoë <b>Ünal</b>").run()
+    app.number_input(key="analyse age").set_value(44).run()
+    upload(app, "lesion.png", photo_of(1))
+    app.selectbox(key="explained").select(DIAGNOSES[2]).run()
+    app.slider(key="opacity").set_value(0.2).run()
+    assert not app.exception
+    (summary,) = book.search()
+    case = book.load(summary.case_id)
+    assert (case.patient.name, case.patient.age_years) == ("Zoë <b>Ünal</b>", 44)
+    assert book.image(summary.case_id) == photo_of(1)
+    assert f"Saved in the case book as {summary.case_id[:8]}" in texts(app)
+
+
+def test_the_class_to_explain_changes_the_words(open_app: Open) -> None:
+    app = upload(open_app(), "lesion.png", photo_of(1))
+    assert app.selectbox(key="explained").value in DIAGNOSES
+    for diagnosis in DIAGNOSES[:3]:
+        app.selectbox(key="explained").select(diagnosis).run()
+        assert f"vidence for {diagnosis.full_name}" in texts(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", photo_of(1)[:200], b"\x89PNG\r\n\x1a\n"])
+def test_a_bad_file_is_a_sentence_and_no_case(
+    open_app: Open, book: CaseBook, content: bytes
+) -> None:
+    app = upload(open_app(), "bad.png", content)
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "bad" in app.error[0].value
+    assert book.count() == 0
+    assert not app.metric
+
+
+def test_the_sample_is_labelled_and_not_kept(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.button(key="sample").click().run()
+    assert not app.exception
+    assert "drawn by a program" in texts(app)
+    assert app.metric
+    assert book.count() == 0
+
+
+def test_batch_puts_the_most_suspicious_first_and_survives_a_bad_file(
+    open_app: Open, book: CaseBook
+) -> None:
+    app = open_app("batch")
+    assert not app.exception
+    names = ["a.png", "<script>alert(1)</script>.png", "c.png"]
+    uploader = app.file_uploader(key="batch upload").upload("broken.png", b"broken", "image/png")
+    for k, name in enumerate(names):
+        uploader.upload(name, photo_of(k), "image/png")
+    next(button for button in app.button if button.label == "Answer all").click().run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == 3
+    assert table["malignancy"].is_monotonic_decreasing
+    assert set(table["file"]) == set(names)
+    assert len(app.error) == 1
+    assert "broken" in app.error[0].value
+    assert book.count() == 3
+    rows: tuple[Row, ...] = app.session_state["batch"]
+    assert [row.name for row in rows if row.error] == ["broken.png"]
+
+
+def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: CaseBook) -> None:
+    upload(open_app(), "first.png", photo_of(1))
+    upload(open_app(), "second.png", photo_of(2))
+    app = open_app("cases")
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 2
+    app.text_input(key="search").input("FIRST").run()
+    assert list(app.dataframe[0].value["file"]) == ["first.png"]
+    (first,) = (summary for summary in book.search() if summary.image_name == "first.png")
+    app.selectbox(key="chosen").select_index(0).run()
+    next(button for button in app.button if button.label == "Open case").click().run()
+    assert not app.exception
+    assert app.title[0].value == f"Case {first.case_id[:8]}"
+    assert app.subheader[0].value == str(first.diagnosis)
+
+    next(box for box in app.selectbox if box.label == "Final diagnosis").select(DIAGNOSES[4])
+    next(button for button in app.button if button.label == "Record").click().run()
+    outcome = book.load(first.case_id).outcome
+    assert outcome is not None
+    assert (outcome.diagnosis, outcome.source) == (DIAGNOSES[4], "histology")
+
+    next(button for button in app.button if button.label == "Delete").click().run()
+    assert not app.exception
+    assert [summary.image_name for summary in book.search()] == ["second.png"]
+
+
+@pytest.mark.parametrize(("page", "says"), [("model", "Limits"), ("guide", "Referral threshold")])
+def test_pages_without_input_are_drawn(open_app: Open, page: str, says: str) -> None:
+    app = open_app(page)
+    assert not app.exception
+    headers = [element.value for kind in (app.header, app.subheader) for element in kind]
+    assert says in headers
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain name.jpg", "plain name.jpg"),
+        ("a\u202egpj.exe", "a<U+202E>gpj.exe"),
+        ("zero\u200bwidth", "zero<U+200B>width"),
+        ("two\nlines", "two<U+000A>lines"),
+        ("naïve ünïcode 日本", "naïve ünïcode 日本"),
+    ],
+)
+def test_hidden_characters_are_shown(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_long_names_lose_their_middle_and_markup_is_text() -> None:
+    long = visible("a" * 500 + "b" * 500)
+    assert len(long) <= 120
+    assert long.startswith("aaa")
+    assert long.endswith("bbb")
+    assert escaped("<b>*x*</b> [l](u) $y$") == (r"\<b\>\*x\*\<\/b\> \[l\]\(u\) \$y\$")

@@ -1,0 +1,139 @@
+"""Nobody gets in who should not; a start that would be open to others is refused."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from dermassist.errors import ConfigError, MissingExtraError
+from dermassist.interfaces import app_server
+from dermassist.interfaces.app_server import OPTIONS, command, serve
+from dermassist.interfaces.app_settings import (
+    check_address,
+    is_loopback,
+    is_password,
+    password,
+)
+from dermassist.interfaces.web.entrance import admitted
+
+from .conftest import Open
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dermassist.interfaces.web.entrance._WRONG_PASSWORD_DELAY_S", 0.0)
+
+
+def test_a_password_is_asked_before_anything_else(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    monkeypatch.setenv("DERMASSIST_PASSWORD", PASSWORD)
+    app = open_app(accepted=False)
+    assert [box.label for box in app.text_input] == ["Password"]
+    assert not app.markdown
+    app.text_input[0].input("wrong horse")
+    app.button[0].click().run()
+    assert app.error[0].value == "This is not the password."
+    assert app.text_input
+    app.text_input[0].input(PASSWORD)
+    app.button[0].click().run()
+    assert not app.exception
+    assert not app.text_input
+    assert "not a diagnosis" in app.markdown[0].value
+
+
+def test_no_page_is_served_past_the_entrance() -> None:
+    # Streamlit serves the scripts of a folder of this name by themselves.
+    place = Path(admitted.__code__.co_filename).parent
+    assert not (place / "pages").exists()
+    assert not (Path(app_server.__file__).parent / "pages").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "alone"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("localhost.example.org", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_this_machines_addresses_are_loopback(address: str | None, alone: bool) -> None:
+    assert is_loopback(address) is alone
+
+
+def test_an_open_address_needs_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DERMASSIST_PASSWORD", raising=False)
+    monkeypatch.delenv("DERMASSIST_PASSWORD_FILE", raising=False)
+    check_address("localhost")
+    for address in ("0.0.0.0", None):
+        with pytest.raises(ConfigError, match="other machines could read the case book"):
+            check_address(address)
+    with pytest.raises(ConfigError, match="set DERMASSIST_PASSWORD"):
+        serve(address="0.0.0.0")
+    monkeypatch.setenv("DERMASSIST_PASSWORD", PASSWORD)
+    check_address("0.0.0.0")
+
+
+def test_the_app_itself_refuses_an_open_address(open_app: Open) -> None:
+    st.config.set_option("server.address", "0.0.0.0")
+    app = open_app(accepted=False)
+    assert "The app does not start" in app.error[0].value
+    assert not app.button
+
+
+def test_the_password_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    monkeypatch.setenv("DERMASSIST_PASSWORD_FILE", str(file))
+    assert password() == PASSWORD
+    file.write_text("short")
+    with pytest.raises(ConfigError, match="at least 8 characters"):
+        password()
+    file.unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        password()
+
+
+def test_passwords_are_compared_whole() -> None:
+    assert is_password(PASSWORD, wanted=PASSWORD)
+    for wrong in ("", "correct", PASSWORD + " ", PASSWORD.upper()):
+        assert not is_password(wrong, wanted=PASSWORD)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_server, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"dermassist\[app\]"):
+        serve()
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables under dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        found.update(flat(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return found
+
+
+def test_both_ways_to_start_have_the_same_options() -> None:
+    config = Path(__file__).parents[3] / ".streamlit" / "config.toml"
+    stated = flat(tomllib.loads(config.read_text()))
+    assert stated.pop("server.address") == "localhost"
+    assert stated == OPTIONS
+    assert OPTIONS["browser.gatherUsageStats"] is False
+    assert "--browser.gatherUsageStats=false" in command(address="localhost", port=1)
