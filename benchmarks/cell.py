@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import optuna
 from benchmarks.contender import CONTENDERS
+from benchmarks.jsonl import append_line, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from benchmarks.functions import Problem
@@ -49,22 +48,11 @@ def run_cell(task: Task, problem: Problem) -> Cell:
 
 
 def read_cells(path: Path) -> dict[Task, Cell]:
-    """Return the finished runs; a last line that was cut off by a kill is left out."""
-    if not path.exists():
-        return {}
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    lines = (json.loads(line) for line in whole.splitlines() if line)
-    cells = (Cell(Task(**line["task"]), tuple(line["best"])) for line in lines)
+    """Return the finished runs."""
+    cells = (Cell(Task(**line["task"]), tuple(line["best"])) for line in read_lines(path))
     return {cell.task: cell for cell in cells}
 
 
-def append_cells(path: Path, cells: Iterable[Cell]) -> None:
-    """Add finished runs, one JSON line each, after dropping a cut-off last line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    with path.open("r+" if text else "w", encoding="utf-8") as file:
-        file.truncate(len(text.rpartition("\n")[0].encode()) + 1 if "\n" in text else 0)
-        file.seek(0, 2)
-        for cell in cells:
-            file.write(json.dumps({"task": asdict(cell.task), "best": cell.best}) + "\n")
-            file.flush()
+def append_cell(path: Path, cell: Cell) -> None:
+    """Add a finished run."""
+    append_line(path, {"task": asdict(cell.task), "best": cell.best})

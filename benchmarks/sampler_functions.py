@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from benchmarks import functions, landscape
-from benchmarks.cell import Cell, Task, append_cells, read_cells, run_cell
+from benchmarks.cell import Cell, Task, append_cell, read_cells, run_cell
 from benchmarks.contender import CONTENDERS, MEMETIC, fingerprint
 from benchmarks.contest import Duel, Score, duels, scored
 from matplotlib.figure import Figure
@@ -54,7 +54,7 @@ def main() -> None:
     missing = [task for task in tasks if task not in done]
     print(f"{len(tasks)} runs, {len(tasks) - len(missing)} already finished", flush=True)
     for count, cell in enumerate(_finished(missing, workers=options.workers), start=1):
-        append_cells(kept, [cell])
+        append_cell(kept, cell)
         done[cell.task] = cell
         if count % 50 == 0:
             print(f"{count} of {len(missing)}", flush=True)

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from dermassist.storage import replacing
 from dermassist.tuning import MemeticSampler, plan_of
-from dermassist.tuning.memetic import Origin
+from dermassist.tuning.figure import GAIN_COLOUR, draw_origins, shade_generations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 SPACE: Mapping[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
     "dropout": FloatDistribution(0.0, 0.6),
-}
-#: Colour, shape and name of each origin; the colours are told apart with any colour vision.
-_STYLE = {
-    Origin.START: ("#000000", "s", "first point"),
-    Origin.CHILD: ("#0072B2", "o", "child"),
-    Origin.MOVE: ("#D55E00", "^", "move of a climb"),
 }
 
 
@@ -62,13 +56,13 @@ def draw(trials: list[FrozenTrial]) -> Figure:
     left, right = figure.subplots(1, 2)
     _draw_landscape(left)
     _draw_moves(left, trials)
-    _draw_trials(left, trials, x=[t.params["learning_rate"] for t in trials],
+    draw_origins(left, trials, x=[t.params["learning_rate"] for t in trials],
                  y=[t.params["dropout"] for t in trials])  # fmt: skip
     left.set(xlabel="learning rate", ylabel="dropout", title="Where the trials lie")
     values = [trial.value or 0.0 for trial in trials]
     right.step(range(len(trials)), np.minimum.accumulate(values), color="#555555", where="post")
-    _draw_generations(right, trials)
-    _draw_trials(right, trials, x=[trial.number for trial in trials], y=values)
+    shade_generations(right, trials)
+    draw_origins(right, trials, x=[trial.number for trial in trials], y=values)
     right.set(xlabel="trial", ylabel="error", title="What they found; line: the best so far")
     right.set_yscale("log")
     left.legend(loc="upper left", fontsize=8)
@@ -91,32 +85,9 @@ def _draw_moves(axes: Axes, trials: list[FrozenTrial]) -> None:
         base = trials[plan.move.base]
         if (trial.value or 0.0) < (base.value or 0.0):
             ends = [(t.params["learning_rate"], t.params["dropout"]) for t in (base, trial)]
-            axes.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": "#D55E00"})
-
-
-def _draw_trials(axes: Axes, trials: list[FrozenTrial], *, x: list[float], y: list[float]) -> None:
-    origins = [plan.origin if (plan := plan_of(t)) else Origin.START for t in trials]
-    for origin, (colour, marker, name) in _STYLE.items():
-        own = [i for i, each in enumerate(origins) if each == origin]
-        axes.scatter(
-            [x[i] for i in own],
-            [y[i] for i in own],
-            c=colour,
-            marker=marker,
-            s=22,
-            label=name,
-            edgecolors="white",
-            linewidths=0.5,
-            zorder=3,
-        )
-
-
-def _draw_generations(axes: Axes, trials: list[FrozenTrial]) -> None:
-    """Shade every second generation."""
-    of = np.array([plan.generation if (plan := plan_of(t)) else 0 for t in trials])
-    for generation in range(1, int(of.max()) + 1, 2):
-        inside = np.flatnonzero(of == generation)
-        axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color="#EEEEEE", zorder=0)
+            axes.annotate(
+                "", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": GAIN_COLOUR}
+            )
 
 
 def main() -> None:

@@ -6,14 +6,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from dermassist.errors import ConfigError
 from dermassist.imaging import Preprocessing
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Scheduler = Literal["plateau", "one_cycle"]
 Precision = Literal["mixed", "float32"]
 Framing = Literal["window", "random_resized_crop"]
+Section = TypeVar("Section", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class ModelSection:
     frozen_layers: int = 0
 
     def __post_init__(self) -> None:
-        _check("dropout", self.dropout, low=0.0, below=1.0)
-        _check("frozen_layers", self.frozen_layers, low=0, high=19)
+        check_range("dropout", self.dropout, low=0.0, below=1.0)
+        check_range("frozen_layers", self.frozen_layers, low=0, high=19)
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,13 @@ class AugmentationSection:
 
     def __post_init__(self) -> None:
         _check_choice("framing", self.framing, get_args(Framing))
-        _check("rotation_degrees", self.rotation_degrees, low=0.0, high=180.0)
-        _check("scale[0]", self.scale[0], low=0.05, high=self.scale[1])
-        _check("scale[1]", self.scale[1], low=self.scale[0], high=4.0)
+        check_range("rotation_degrees", self.rotation_degrees, low=0.0, high=180.0)
+        check_range("scale[0]", self.scale[0], low=0.05, high=self.scale[1])
+        check_range("scale[1]", self.scale[1], low=self.scale[0], high=4.0)
         for name in ("zoom", "shift", "stretch", "brightness", "contrast", "saturation", "gamma"):
-            _check(name, getattr(self, name), low=0.0, below=1.0)
-        _check("hue_degrees", self.hue_degrees, low=0.0, high=180.0)
-        _check("erasing", self.erasing, low=0.0, high=1.0)
+            check_range(name, getattr(self, name), low=0.0, below=1.0)
+        check_range("hue_degrees", self.hue_degrees, low=0.0, high=180.0)
+        check_range("erasing", self.erasing, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -120,22 +124,22 @@ class OptimisationSection:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check("epochs", self.epochs, low=1)
-        _check("stop_after", self.stop_after, low=0, high=self.epochs)
-        _check("batch_size", self.batch_size, low=2)
-        _check("learning_rate", self.learning_rate, low=1e-8, high=1.0)
-        _check("weight_decay", self.weight_decay, low=0.0, high=1.0)
-        _check("warmup_share", self.warmup_share, low=0.0, below=1.0)
-        _check("class_weight_power", self.class_weight_power, low=0.0, high=2.0)
-        _check("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
-        _check("ema_decay", self.ema_decay, low=0.0, below=1.0)
-        _check("seed", self.seed, low=0)
+        check_range("epochs", self.epochs, low=1)
+        check_range("stop_after", self.stop_after, low=0, high=self.epochs)
+        check_range("batch_size", self.batch_size, low=2)
+        check_range("learning_rate", self.learning_rate, low=1e-8, high=1.0)
+        check_range("weight_decay", self.weight_decay, low=0.0, high=1.0)
+        check_range("warmup_share", self.warmup_share, low=0.0, below=1.0)
+        check_range("class_weight_power", self.class_weight_power, low=0.0, high=2.0)
+        check_range("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
+        check_range("ema_decay", self.ema_decay, low=0.0, below=1.0)
+        check_range("seed", self.seed, low=0)
         _check_choice("scheduler", self.scheduler, get_args(Scheduler))
         _check_choice("precision", self.precision, get_args(Precision))
         if self.resolutions and abs(sum(share for share, _ in self.resolutions) - 1.0) > 1e-6:
             raise ConfigError("resolutions: the shares must add up to 1")
         for share, size in self.resolutions:
-            _check("resolutions: a share", share, low=0.0, high=1.0)
+            check_range("resolutions: a share", share, low=0.0, high=1.0)
             if size < 32 or size % 32:
                 raise ConfigError(f"resolutions: {size} is no multiple of 32")
 
@@ -176,7 +180,7 @@ class TrainingConfig:
         Raises:
             ConfigError: a section or key is unknown, or a value has the wrong type or range.
         """
-        return cast("TrainingConfig", _build(cls, values, where=where))
+        return build_section(cls, values, where=where)
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -185,17 +189,37 @@ def read_config(path: Path) -> TrainingConfig:
     Raises:
         ConfigError: the file is missing, is not TOML, or holds unknown keys or bad values.
     """
+    return TrainingConfig.from_dict(read_toml(path), where=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file as plain types.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML ({error})") from error
-    return TrainingConfig.from_dict(values, where=str(path))
 
 
-def _build(cls: type, values: Mapping[str, Any], *, where: str, section: str = "") -> object:
-    """Build a dataclass; ``section`` is its dotted place in the file, ending in a dot."""
+def build_section(
+    cls: type[Section], values: Mapping[str, Any], *, where: str, section: str = ""
+) -> Section:
+    """Build a frozen dataclass from plain types.
+
+    Args:
+        cls: the dataclass; its fields' types say what is accepted.
+        values: by the fields' names.
+        where: the file, for messages.
+        section: the dataclass's dotted place in the file, ending in a dot.
+
+    Raises:
+        ConfigError: a key is unknown, or a value has the wrong type or range.
+    """
     known = {f.name for f in fields(cls)}
     for key in values:
         if key not in known:
@@ -217,7 +241,7 @@ def _convert(hint: Any, value: Any, *, where: str, name: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where}: {name} must be a section, got {value!r}")
-        return _build(hint, value, where=where, section=f"{name}.")
+        return build_section(hint, value, where=where, section=f"{name}.")
     if get_origin(hint) is tuple:
         return _convert_list(get_args(hint), value, where=where, name=name)
     if get_origin(hint) is Literal:
@@ -244,7 +268,7 @@ def _convert_list(
     )
 
 
-def _check(
+def check_range(
     name: str,
     value: float,
     *,
@@ -252,6 +276,11 @@ def _check(
     high: float | None = None,
     below: float | None = None,
 ) -> None:
+    """Refuse a number outside ``low`` to ``high``, or not below ``below``.
+
+    Raises:
+        ConfigError: the number is out of its range.
+    """
     upper = f" to {high}" if high is not None else f" to below {below}" if below is not None else ""
     too_high = (high is not None and value > high) or (below is not None and value >= below)
     if not value >= low or too_high:

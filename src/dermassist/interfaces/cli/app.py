@@ -12,7 +12,9 @@ from dermassist.interfaces.cli.export import export
 from dermassist.interfaces.cli.predict import predict
 from dermassist.interfaces.cli.protocol import protocol
 from dermassist.interfaces.cli.report import report
+from dermassist.interfaces.cli.serve import serve
 from dermassist.interfaces.cli.train import train
+from dermassist.interfaces.cli.tune import tune
 
 app = typer.Typer(
     name="dermassist",
@@ -25,8 +27,10 @@ app.command()(analyze)
 app.command()(predict)
 app.command()(report)
 app.command()(train)
+app.command()(tune)
 app.command()(evaluate)
 app.command()(protocol)
 app.command()(export)
+app.command("app")(serve)
 app.command()(doctor)
 app.add_typer(data_app, name="data")

@@ -1,0 +1,73 @@
+"""Compare the samplers on a table of real trainings, and the short trainings with longer ones.
+
+Run from the root of the repository:
+
+    python -m benchmarks.sampler_table build --data FOLDER --init WEIGHTS --rows FILE
+    python -m benchmarks.sampler_table replay
+    python -m benchmarks.sampler_table rank --data FOLDER --init WEIGHTS --rows FILE
+
+``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
+where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
+sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``. ``rank``
+trains a few of its configurations longer and writes ``rank.json``: how well the short trainings'
+order agrees with the longer ones'.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks import table_build, table_rank, table_replay
+
+from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
+
+RESULTS = Path("results/memetic")
+
+
+def main() -> None:
+    """Run one of the three parts."""
+    options = _parser().parse_args()
+    if options.part == "build":
+        table_build.build(_material(options), options.results)
+    elif options.part == "rank":
+        table_rank.rank(_material(options), options.results, configurations=options.configurations)
+    else:
+        table_replay.replay(options.results)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name in ("build", "replay", "rank"):
+        part = parts.add_parser(name)
+        part.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+        if name != "replay":
+            _add_material(part)
+        if name == "rank":
+            part.add_argument("--configurations", type=int, default=10)
+    return parser
+
+
+def _add_material(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--data", type=Path, required=True, help="folder that holds HAM10000")
+    part.add_argument("--init", default="imagenet", help="start weights, or 'imagenet'")
+    part.add_argument("--rows", type=Path, required=True, help="keeps finished trainings")
+    part.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
+    part.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
+    part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+
+
+def _material(options: argparse.Namespace) -> table_build.Material:
+    return table_build.Material(
+        data=options.data,
+        splits=options.splits,
+        cache=options.cache,
+        init=options.init,
+        rows=options.rows,
+        workers=options.workers,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Train the declared grid and write it as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from benchmarks.training_row import grid_of, trained
+
+from dermassist.interfaces.cli.tune import prepare_candidates
+from dermassist.storage import write_text
+from dermassist.tuning.declaration import read_declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.training_row import Row
+
+    from dermassist.training.proxy import ProxyPlan
+    from dermassist.tuning.declaration import Declaration
+
+DECLARED = Path(__file__).with_name("table.toml")
+TABLE_NAME = "table.csv"
+ABOUT_NAME = "table.about.json"
+#: The lesion-grouped fold whose validation lesions score; its test lesions are never read.
+FOLD = 0
+_SAID_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where everything is, and how much of the machine to use.
+
+    Attributes:
+        data: folder that holds HAM10000.
+        splits: split file.
+        cache: folder for decoded images.
+        init: start weights.
+        rows: the file that keeps finished trainings.
+        workers: processes, each with one thread.
+    """
+
+    data: Path
+    splits: Path
+    cache: Path
+    init: str
+    rows: Path
+    workers: int
+
+    def prepared(self, declaration: Declaration) -> tuple[Declaration, ProxyPlan]:
+        """Decode the images of a declaration, and let it say which they are."""
+        return prepare_candidates(
+            declaration,
+            data=self.data,
+            splits=self.splits,
+            fold=FOLD,
+            init=self.init,
+            cache=self.cache,
+        )
+
+
+def build(material: Material, results: Path) -> None:
+    """Train what is missing, then write the table and what it is about."""
+    declaration, plan = material.prepared(read_declaration(DECLARED))
+    grid = grid_of(declaration)
+    # In an order of chance, so that the time that is left can be told from the time that passed.
+    order = np.random.default_rng(0).permutation(len(grid))
+    rows = trained(
+        declaration,
+        plan,
+        [grid[place] for place in order],
+        kept=material.rows,
+        workers=material.workers,
+        watch=say_progress,
+    )
+    write_text(results / TABLE_NAME, _to_csv(rows))
+    write_text(results / ABOUT_NAME, json.dumps(_about(declaration, plan, rows), indent=1) + "\n")
+    best = max(rows, key=lambda row: row.score)
+    print(f"{len(rows)} trainings in {results / TABLE_NAME}; best {best.score:.4f}: {best.params}")
+
+
+def say_progress(done: int, total: int, seconds: float) -> None:
+    """Print how many trainings are there, and about how long the others will take."""
+    if done == 0:
+        print(f"{total} trainings are missing", flush=True)
+    elif done % _SAID_EVERY == 0 or done == total:
+        left = (total - done) * seconds / done
+        print(f"{done} of {total}, {left / 60:.0f} minutes left", flush=True)
+
+
+def _to_csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    epochs = [f"after_epoch_{k + 1}" for k in range(len(rows[0].macro_f1))]
+    writer.writerow([*rows[0].params, "macro_f1", *epochs, "seconds"])
+    for row in sorted(rows, key=lambda each: each.point):
+        writer.writerow([*row.point, row.score, *row.macro_f1, row.seconds])
+    return text.getvalue()
+
+
+def _about(declaration: Declaration, plan: ProxyPlan, rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "declaration": declaration.to_dict(),
+        "train_images": len(plan.parts.train),
+        "validation_images": len(plan.parts.validation),
+        "trainings": len(rows),
+        "training_hours": round(sum(row.seconds for row in rows) / 3600, 2),
+    }

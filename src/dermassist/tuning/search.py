@@ -1,0 +1,171 @@
+"""A search from declaration to enough finished candidates; killed at any point, it resumes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna.trial import TrialState
+
+from dermassist.errors import ConfigError
+from dermassist.storage import write_text
+from dermassist.tuning.crew import Crew, SearchError
+from dermassist.tuning.lock import only_search_in
+from dermassist.tuning.recovery import RETRIES_AFTER_DEATH, give_back, give_back_dead
+from dermassist.tuning.space import params_of
+from dermassist.tuning.study import StudyPlace, loss_explained, open_study
+from dermassist.tuning.worker import Ended, Job
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from dermassist.tuning.declaration import Declaration
+    from dermassist.tuning.objective import Objective
+
+RECORD_NAME = "search.json"
+#: States of trials that count: a failed one is replaced by another.
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+#: Failures without a counted trial between them before the search gives up.
+_MOST_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a search is: finished trials of how many, and the best score, if there is one."""
+
+    finished: int
+    trials: int
+    best: float | None
+
+    @property
+    def missing(self) -> int:
+        """Return how many trials are not finished yet."""
+        return max(self.trials - self.finished, 0)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Where and with how much of the machine a search runs; none of it changes the scores.
+
+    Attributes:
+        directory: receives the record and, unless it is kept elsewhere, the study.
+        storage: an Optuna storage URL; None keeps the study in ``directory``.
+        workers: processes that evaluate candidates at the same time.
+        watch: told how far the search is, at its start and after every trial.
+    """
+
+    directory: Path
+    storage: str | None = None
+    workers: int = 1
+    watch: Callable[[Standing], None] = lambda _standing: None
+
+    @property
+    def place(self) -> StudyPlace:
+        """Return where the study is kept."""
+        if self.storage is None:
+            return StudyPlace.beside_the_run(self.directory)
+        return StudyPlace(self.storage, shared=True)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchOutcome:
+    """What a search has come to; ``finished`` is False after Ctrl-C."""
+
+    study: Study
+    finished: bool
+
+
+def run_search(
+    declaration: Declaration, settings: SearchSettings, *, prepare: Callable[[], Objective]
+) -> SearchOutcome:
+    """Search, or go on with the search that the settings name, until enough trials are finished.
+
+    The recipe's own values are the first candidate, where the space holds them. No finished trial
+    is lost or evaluated again, whatever is killed when; a point whose training was cut off is
+    tried once more.
+
+    Args:
+        declaration: what is searched.
+        settings: where and on what.
+        prepare: makes the objective in a worker process, so it is pickled.
+
+    Raises:
+        ConfigError: the directory holds another search or is in use, or the storage cannot be
+            used.
+        DermAssistError: whatever ``prepare`` refuses.
+        SearchError: trainings fail, or their processes die, again and again.
+    """
+    with only_search_in(settings.directory):
+        _check_same_search(declaration, settings.directory)
+        study = open_study(settings.place, declaration)
+        give_back_dead(study, shared=settings.place.shared)
+        own = params_of(declaration.recipe, declaration.space)
+        if own is not None:
+            study.enqueue_trial(own, skip_if_exists=True)
+        standing = standing_of(study, declaration)
+        settings.watch(standing)
+        if not standing.missing:
+            return SearchOutcome(study, finished=True)
+        crew = Crew(
+            Job(declaration, settings.place, prepare),
+            workers=min(settings.workers, standing.missing),
+            give_back=lambda number: give_back(study, [number], retries=RETRIES_AFTER_DEATH),
+        )
+        with loss_explained(settings.place):
+            return SearchOutcome(study, finished=_work(study, declaration, crew, settings.watch))
+
+
+def _work(
+    study: Study, declaration: Declaration, crew: Crew, watch: Callable[[Standing], None]
+) -> bool:
+    """Let the crew evaluate until nothing is missing; return False after Ctrl-C."""
+    failures = 0
+    try:
+        with crew:
+            for ended in crew.run(lambda: standing_of(study, declaration).missing - crew.asked):
+                failures = failures + 1 if ended.state == TrialState.FAIL else 0
+                _check_failures(failures, ended)
+                watch(standing_of(study, declaration))
+    except KeyboardInterrupt:
+        return False
+    finally:
+        # Cut off from outside, which says nothing against them, so as often as it takes.
+        give_back(study, crew.trials, retries=None)
+    return True
+
+
+def _check_failures(failures: int, ended: Ended) -> None:
+    if failures == _MOST_FAILURES:
+        raise SearchError(
+            f"{failures} trainings in a row have failed, the last with: {ended.reason}; "
+            "see to the reason, then run the same command to go on"
+        )
+
+
+def standing_of(study: Study, declaration: Declaration) -> Standing:
+    """Return how far a search is."""
+    trials = study.get_trials(deepcopy=False)
+    states = Counter(trial.state for trial in trials)
+    scores = [t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    return Standing(
+        finished=sum(states[state] for state in COUNTED),
+        trials=declaration.search.trials,
+        best=max(scores, default=None),
+    )
+
+
+def _check_same_search(declaration: Declaration, directory: Path) -> None:
+    """Write the search's record, or check that the one found is the same search's."""
+    path = directory / RECORD_NAME
+    text = json.dumps(declaration.to_dict(), indent=1) + "\n"
+    if not path.exists():
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{directory}: holds another search, or one on other data; give another folder, or "
+            "remove this one"
+        )

@@ -1,0 +1,72 @@
+"""Objectives that worker processes can import, which train nothing and leave notes in a folder."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dermassist.config import TrainingConfig
+from dermassist.errors import DataError
+
+Report = Callable[[int, float], bool]
+EPOCHS = 3
+
+
+def score_of(config: TrainingConfig) -> float:
+    """Return a hill whose top is dropout 0.3, 6 frozen layers and a batch of 32."""
+    cost = 4.0 * (config.model.dropout - 0.3) ** 2 + ((config.model.frozen_layers - 6) / 20) ** 2
+    return math.exp(-cost) - (0.0 if config.optimisation.batch_size == 32 else 0.1)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Prepares an objective that adds a line to ``notes`` for every candidate it has scored.
+
+    Attributes:
+        notes: a file; it also tells how often the misbehaviours below have happened.
+        pause_s: how long a candidate takes.
+        fails: candidates that raise an error first.
+        deaths: candidates that kill their process first.
+        refuses: refuse to be prepared.
+    """
+
+    notes: Path
+    pause_s: float = 0.0
+    fails: int = 0
+    deaths: int = 0
+    refuses: bool = False
+
+    def prepare(self) -> Callable[[TrainingConfig, Report], float]:
+        if self.refuses:
+            raise DataError("the images are gone")
+        return self._score
+
+    def _score(self, config: TrainingConfig, report: Report) -> float:
+        if _count(self.notes.with_suffix(".deaths")) < self.deaths:
+            _note(self.notes.with_suffix(".deaths"), config)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if _count(self.notes.with_suffix(".fails")) < self.fails:
+            _note(self.notes.with_suffix(".fails"), config)
+            raise RuntimeError("out of memory")
+        time.sleep(self.pause_s)
+        score = score_of(config)
+        for epoch in range(EPOCHS):
+            if report(epoch, score * (epoch + 1) / EPOCHS):
+                break
+        _note(self.notes, config)
+        return score
+
+
+def _note(path: Path, config: TrainingConfig) -> None:
+    line = f"{config.model.dropout} {config.model.frozen_layers} {config.optimisation.batch_size}\n"
+    with path.open("a") as file:
+        file.write(line)
+
+
+def _count(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0

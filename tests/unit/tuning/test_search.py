@@ -1,0 +1,238 @@
+"""A whole search with worker processes: what it finishes, keeps, retries and refuses."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from dermassist.errors import ConfigError, DataError
+from dermassist.tuning.crew import SearchError
+from dermassist.tuning.lock import only_search_in
+from dermassist.tuning.recovery import retry_of
+from dermassist.tuning.search import COUNTED, Standing
+from dermassist.tuning.study import StudyPlace, open_study
+from dermassist.tuning.worker import Ended, _evaluate_next
+
+from .conftest import Search, declared, with_trials
+from .fake_objective import Fake
+
+pytestmark = pytest.mark.slow
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(states=COUNTED)
+
+
+def points(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
+    return [tuple(sorted(trial.params.items())) for trial in trials]
+
+
+def assert_all_different(trials: list[FrozenTrial]) -> None:
+    assert len(set(points(trials))) == len(trials)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_a_search_finishes_exactly_what_was_asked_and_climbs(
+    search: Search, tmp_path: Path
+) -> None:
+    seen: list[Standing] = []
+    outcome = search(declared(30), workers=2, watch=seen.append)
+    assert outcome.finished
+    assert len(finished(outcome.study)) == len(outcome.study.trials) == 30
+    assert_all_different(outcome.study.trials)
+    assert len(lines(tmp_path / "notes")) == 30
+    counts = [standing.finished for standing in seen]
+    assert (counts[0], counts[-1], len(counts)) == (0, 30, 31)
+    assert counts == sorted(counts)
+    assert seen[0].best is None
+    assert seen[-1].best == outcome.study.best_value > 0.95
+
+
+def test_the_recipes_own_values_are_the_first_candidate(search: Search) -> None:
+    first = search(declared(1)).study.trials[0]
+    assert first.params == {"dropout": 0.2, "frozen_layers": 0, "batch_size": 32}
+
+
+def test_median_pruning_stops_the_hopeless_and_none_lets_all_finish(
+    search: Search, tmp_path: Path
+) -> None:
+    pruned = search(declared(40), folder="pruned").study.trials
+    assert len(pruned) == 40
+    states = Counter(trial.state for trial in pruned)
+    assert states[TrialState.PRUNED] > 0
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 40
+    # after the warm-up epoch, so before the last of three
+    stopped = [t for t in pruned if t.state == TrialState.PRUNED]
+    assert {len(t.intermediate_values) for t in stopped} <= {2, 3}
+    whole = search(declared(15, pruning="none"), folder="whole").study.trials
+    assert {trial.state for trial in whole} == {TrialState.COMPLETE}
+
+
+def test_a_seed_repeats_also_over_an_interruption(search: Search) -> None:
+    whole = search(declared(14, seed=3), folder="whole")
+
+    def interrupt_after_6(standing: Standing) -> None:
+        if standing.finished == 6:
+            raise KeyboardInterrupt
+
+    stopped = search(declared(14, seed=3), folder="stopped", watch=interrupt_after_6)
+    assert (stopped.finished, len(finished(stopped.study))) == (False, 6)
+    resumed = search(declared(14, seed=3), folder="stopped")
+    assert points(resumed.study.trials) == points(whole.study.trials)
+    other = search(declared(14, seed=4), folder="other")
+    assert points(other.study.trials) != points(whole.study.trials)
+
+
+def test_ctrl_c_gives_back_what_was_under_way(search: Search, tmp_path: Path) -> None:
+    def interrupt(standing: Standing) -> None:
+        if standing.finished == 3:
+            raise KeyboardInterrupt
+
+    slow = Fake(tmp_path / "notes", pause_s=0.2)
+    stopped = search(fake=slow, workers=2, watch=interrupt)
+    states = Counter(trial.state for trial in stopped.study.trials)
+    assert not stopped.finished
+    assert states[TrialState.RUNNING] == 0
+    assert states[TrialState.WAITING] == states[TrialState.FAIL] == 1
+    resumed = search(workers=2)
+    assert resumed.finished
+    assert len(finished(resumed.study)) == 12
+    cut_off = points(resumed.study.get_trials(states=(TrialState.FAIL,)))
+    assert set(cut_off) <= set(points(finished(resumed.study)))
+    assert_all_different(finished(resumed.study))
+
+
+def test_a_killed_worker_is_replaced_and_its_point_tried_once_more(
+    search: Search, tmp_path: Path
+) -> None:
+    outcome = search(fake=Fake(tmp_path / "notes", deaths=1), workers=2)
+    dead = outcome.study.get_trials(states=(TrialState.FAIL,))
+    retried = [t for t in outcome.study.trials if retry_of(t) == dead[0].number]
+    assert len(dead) == len(retried) == 1
+    assert (retried[0].params, retried[0].state) == (dead[0].params, TrialState.COMPLETE)
+    assert len(finished(outcome.study)) == 12
+    assert_all_different(finished(outcome.study))
+
+
+def test_workers_that_die_again_and_again_end_the_search(search: Search, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r"3 worker processes in a row were killed.* signal 9"):
+        search(fake=Fake(tmp_path / "notes", deaths=99))
+    resumed = search()
+    assert len(finished(resumed.study)) == 12
+    # The first point killed its process twice and was then left alone.
+    first = points(resumed.study.trials)[0]
+    assert points(resumed.study.trials).count(first) == 2
+    assert first not in points(finished(resumed.study))
+
+
+def test_a_failed_training_is_noted_and_replaced_by_another(search: Search, tmp_path: Path) -> None:
+    outcome = search(fake=Fake(tmp_path / "notes", fails=2))
+    failed = outcome.study.get_trials(states=(TrialState.FAIL,))
+    assert [trial.user_attrs["error"] for trial in failed] == ["out of memory"] * 2
+    assert len(finished(outcome.study)) == 12
+    assert_all_different(outcome.study.trials)
+
+
+def test_trainings_that_all_fail_end_the_search(search: Search, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r"3 trainings in a row have failed.*out of memory"):
+        search(fake=Fake(tmp_path / "notes", fails=99), workers=2)
+    assert search().finished
+
+
+def test_what_a_worker_refuses_reaches_the_caller(search: Search, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the images are gone"):
+        search(fake=Fake(tmp_path / "notes", refuses=True), workers=2)
+
+
+def test_a_longer_search_goes_on_and_a_finished_one_does_nothing(
+    search: Search, tmp_path: Path
+) -> None:
+    short = search(declared(5)).study.trials
+    longer = search(with_trials(declared(5), 8)).study.trials
+    assert longer[:5] == short
+    assert len(longer) == 8
+    assert search(declared(5), fake=Fake(tmp_path / "notes", refuses=True)).finished
+
+
+def test_a_folder_with_another_search_is_refused_and_stays(search: Search, tmp_path: Path) -> None:
+    search(declared(2))
+    before = (tmp_path / "run" / "search.json").read_bytes()
+    with pytest.raises(ConfigError, match="holds another search"):
+        search(declared(2, seed=9))
+    assert (tmp_path / "run" / "search.json").read_bytes() == before
+
+
+def test_a_folder_in_use_is_refused(search: Search, tmp_path: Path) -> None:
+    working = only_search_in(tmp_path / "run")
+    with working, pytest.raises(ConfigError, match="another search works here"):
+        search(declared(1))
+    assert search(declared(1)).finished
+
+
+def test_commands_with_folders_of_their_own_share_a_storage(search: Search, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    first = search(declared(6), folder="a", storage=url).study.trials
+    assert not (tmp_path / "a" / "study.db").exists()
+    second = search(declared(9), folder="b", storage=url)
+    assert second.study.trials[:6] == first
+    assert len(finished(second.study)) == 9
+    assert_all_different(second.study.trials)
+
+
+def test_a_trial_without_heartbeat_on_a_shared_storage_is_tried_again(
+    search: Search, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    study = open_study(StudyPlace(url, shared=True), declared(4))
+    alive, dead = (_begun(study, dropout) for dropout in (0.1, 0.5))
+    with sqlite3.connect(tmp_path / "shared.db") as database:
+        database.execute(
+            "UPDATE trial_heartbeats SET heartbeat = datetime('now', '-1 hour') WHERE trial_id = ?",
+            (dead,),
+        )
+    outcome = search(declared(4), storage=url)
+    by_number = outcome.study.trials
+    assert (by_number[0].state, by_number[1].state) == (TrialState.RUNNING, TrialState.FAIL)
+    assert alive != dead
+    retried = [t for t in by_number if retry_of(t) == 1]
+    assert [t.params["dropout"] for t in retried] == [0.5]
+    assert len(finished(outcome.study)) == 4
+    study._storage.remove_session()
+
+
+def _begun(study: optuna.Study, dropout: float) -> int:
+    """Leave a running trial with a heartbeat, as a process that is killed does."""
+    trial_id = study._storage.create_new_trial(study._study_id)
+    distribution = declared().space["dropout"]
+    study._storage.set_trial_param(trial_id, "dropout", dropout, distribution)
+    study._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined] # of storages with one
+    return trial_id
+
+
+def test_a_trial_that_others_took_for_dead_ends_without_a_result() -> None:
+    study = optuna.create_study(direction="maximize")
+
+    def objective(*_: Any) -> float:
+        study.tell(0, state=TrialState.FAIL)
+        return 0.5
+
+    ended = _evaluate_next(study, declared(), objective, tell=lambda _: None)
+    assert ended == Ended(0, TrialState.FAIL, "others took this process for dead")
+    assert study.trials[0].value is None
+
+
+def test_an_error_of_the_program_is_not_taken_for_a_failed_training() -> None:
+    study = optuna.create_study(direction="maximize")
+
+    def objective(*_: Any) -> float:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _evaluate_next(study, declared(), objective, tell=lambda _: None)
