@@ -88,7 +88,7 @@ def roc_chart(report: EvaluationReport) -> alt.LayerChart:
             x=alt.X("rate:Q", title="False positive rate"),
             y=alt.Y("sensitivity:Q", title="Sensitivity"),
             color=alt.Color("class:N", scale=alt.Scale(scheme="tableau10"), title=None),
-            strokeDash=alt.StrokeDash("class:N", legend=None),
+            strokeDash=alt.StrokeDash("class:N", title=None),
         )
     )
     chart: alt.LayerChart = (_diagonal() + lines).properties(height=360)

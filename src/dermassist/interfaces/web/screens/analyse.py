@@ -77,7 +77,6 @@ def _input() -> tuple[str, str, bytes] | None:
         wanted = st.toggle("Use this device's camera", key="camera on")
         photo = st.camera_input("Photograph through a dermatoscope") if wanted else None
     with sample_tab:
-        st.markdown(SAMPLE_WORDS)
         sample = st.button("Open the sample", key="sample")
     if sample:
         return f"sample {time.time_ns()}", SAMPLE_NAME, sample_path().read_bytes()

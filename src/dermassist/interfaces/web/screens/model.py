@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dermassist.evaluation.decision_tabulation import heatmap_table, referral_table
+from dermassist.decisions import DecisionMeasures
+from dermassist.evaluation.decision_tabulation import (
+    calibration_table,
+    heatmap_table,
+    referral_table,
+    set_table,
+)
+from dermassist.evaluation.document import from_document
 from dermassist.evaluation.table import Table
 from dermassist.evaluation.tabulation import class_table, overall_table
 from dermassist.interfaces.web.charts import confusion_chart, reliability_chart, roc_chart
 from dermassist.interfaces.web.resources import model
 from dermassist.interfaces.web.text import escaped
-from dermassist.measured import Measured, read_referral
+from dermassist.measured import Measured
 from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.report.clinical import LIMITS
 
@@ -54,11 +61,7 @@ def _show_measured(measured: Measured, manifest: Manifest) -> None:
     )
     _show_table(overall_table(measured.report))
     _show_table(class_table(measured.report))
-    referral = read_referral(manifest)
-    if referral is None:
-        st.markdown("Referral threshold on test images: not measured.")
-    else:
-        _show_table(referral_table(referral))
+    _show_decisions(manifest)
     if measured.heatmaps is not None:
         _show_table(heatmap_table(measured.heatmaps))
     st.subheader("Confusion matrix", anchor=False)
@@ -75,11 +78,24 @@ def _show_measured(measured: Measured, manifest: Manifest) -> None:
     right.caption("On the line: answers as sure as they are right. Circles: images in the bin.")
 
 
+def _show_decisions(manifest: Manifest) -> None:
+    document = (manifest.metrics or {}).get("decisions")
+    if document is None:
+        st.markdown("Temperature, referral threshold and prediction sets: not measured.")
+        return
+    measures = from_document(DecisionMeasures, document)
+    _show_table(calibration_table(measures.error_before, measures.error_after))
+    if measures.referral is not None:
+        _show_table(referral_table(measures.referral))
+    if measures.sets is not None:
+        _show_table(set_table(measures.sets))
+
+
 def _show_table(table: Table) -> None:
     st.subheader(table.title, anchor=False)
     columns: dict[str, list[str]] = {
         name: [row[i] for row in table.rows] for i, name in enumerate(table.header)
     }
-    st.dataframe(columns, hide_index=True)
+    st.dataframe(columns, hide_index=True, height="content")
     for note in table.notes:
         st.caption(escaped(note, longest=400))
