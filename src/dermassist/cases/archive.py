@@ -1,0 +1,76 @@
+"""Cases as one ZIP that any program can open."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from dermassist.cases.book import CaseBook
+from dermassist.cases.case import Case
+from dermassist.storage import replacing
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"})
+#: ZIP knows no earlier year; a computer whose clock has stopped may be in one.
+_FIRST_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryIO) -> int:
+    """Write cases into a ZIP: one folder each with image, assessment, patient and outcome.
+
+    The same cases make the same bytes.
+
+    Args:
+        book: that holds them.
+        case_ids: which; one named twice is written once.
+        target: a path, written whole or not at all and for its owner alone, or a stream.
+
+    Returns:
+        How many cases were written.
+
+    Raises:
+        CaseError: a case is gone or damaged.
+        OSError: the file cannot be written.
+    """
+    if isinstance(target, Path):
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            temporary.chmod(0o600)
+            return export_cases(book, case_ids, file)
+    chosen = tuple(dict.fromkeys(case_ids))
+    with zipfile.ZipFile(target, "w") as archive:
+        for case_id in chosen:
+            _write_case(archive, book.load(case_id), book.image(case_id))
+    return len(chosen)
+
+
+def _write_case(archive: zipfile.ZipFile, case: Case, image: bytes) -> None:
+    documents = {
+        f"{name}.json": (json.dumps(values, indent=1) + "\n").encode()
+        for name, values in _documents(case).items()
+    }
+    saved_at = datetime.fromisoformat(case.saved_at).timetuple()[:6]
+    for name, content in {f"image{_suffix(case)}": image, **documents}.items():
+        entry = zipfile.ZipInfo(f"{case.case_id}/{name}", max(saved_at, _FIRST_TIME))
+        archive.writestr(entry, content)
+
+
+def _documents(case: Case) -> dict[str, object]:
+    return {
+        "assessment": case.assessment.to_dict(),
+        "patient": case.patient.to_dict(),
+        "case": {
+            "case_id": case.case_id,
+            "saved_at": case.saved_at,
+            "explained": None if case.explained is None else case.explained.code,
+            "outcome": None if case.outcome is None else case.outcome.to_dict(),
+        },
+    }
+
+
+def _suffix(case: Case) -> str:
+    """Return the image's ending if it is a known one; nothing else of its name is used."""
+    suffix = Path(case.assessment.image.name).suffix.lower()
+    return suffix if suffix in _SUFFIXES else ".bin"

@@ -1,0 +1,146 @@
+"""What the case book keeps, and how it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Self, get_args
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.errors import CaseError, PatientError
+from dermassist.patient import PatientDetails
+from dermassist.results import Assessment
+
+OutcomeSource = Literal["histology", "clinician", "follow-up"]
+SOURCES: tuple[OutcomeSource, ...] = get_args(OutcomeSource)
+LONGEST_TEXT = 200
+_LARGEST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the lesion turned out to be.
+
+    Attributes:
+        diagnosis: one of the seven, or ``None`` for anything else (say what in the remarks).
+        source: who or what found it.
+        remarks: as a patient's remarks, at most 4000 characters.
+
+    Raises:
+        CaseError: an unknown source, or remarks that are too long or hold a control character.
+    """
+
+    diagnosis: Diagnosis | None
+    source: OutcomeSource
+    remarks: str = ""
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise CaseError(f"the source must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        try:
+            # One rule for all remarks.
+            tidy = PatientDetails(remarks=self.remarks).remarks
+        except PatientError as error:
+            raise CaseError(str(error)) from None
+        # A frozen dataclass has no other way to keep the tidy form of what it was given.
+        object.__setattr__(self, "remarks", tidy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        code = None if self.diagnosis is None else self.diagnosis.code
+        return {"diagnosis": code, "source": self.source, "remarks": self.remarks}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_dict``'s form."""
+        code = values["diagnosis"]
+        diagnosis = None if code is None else Diagnosis.from_code(code)
+        return cls(diagnosis, values["source"], values["remarks"])
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One kept assessment.
+
+    Attributes:
+        case_id: a random UUID.
+        saved_at: ISO 8601 time with its offset.
+        assessment: as it was answered.
+        patient: as far as stated.
+        explained: whose evidence the user looked at; ``None`` for the predicted diagnosis.
+        outcome: ``None`` while nothing was recorded.
+    """
+
+    case_id: str
+    saved_at: str
+    assessment: Assessment
+    patient: PatientDetails = field(default_factory=PatientDetails)
+    explained: Diagnosis | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """What a list of cases shows of one.
+
+    ``confidence`` and ``malignancy`` are probabilities, 0 to 1; ``referred`` is ``None`` where the
+    model had no threshold.
+    """
+
+    case_id: str
+    saved_at: str
+    image_name: str
+    diagnosis: Diagnosis
+    confidence: float
+    malignancy: float
+    referred: bool | None
+    patient_id: str
+    patient_name: str
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class CaseQuery:
+    """Which cases to list, the newest first.
+
+    Attributes:
+        text: stands anywhere in the image's name, the patient's details or the remarks, in
+            whatever case; at most 200 characters.
+        diagnosis: predicted.
+        has_outcome: only cases with, or without, a recorded outcome.
+        outcome: recorded as what the lesion turned out to be.
+        referred: only cases with, or without, the advice to refer.
+        since: saved then or later; with a time zone.
+        until: saved before then; with a time zone.
+        limit: cases at most, 1 or more.
+        offset: cases to pass over, 0 or more.
+
+    Raises:
+        CaseError: a text that is too long, a time without a zone, a number out of range.
+    """
+
+    text: str = ""
+    diagnosis: Diagnosis | None = None
+    has_outcome: bool | None = None
+    outcome: Diagnosis | None = None
+    referred: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 100
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.text) > LONGEST_TEXT:
+            raise CaseError(
+                f"the text to search has {len(self.text)} characters, more than {LONGEST_TEXT}; "
+                "shorten it"
+            )
+        for name, time in (("since", self.since), ("until", self.until)):
+            if time is not None and time.utcoffset() is None:
+                raise CaseError(f"{name} must be a time with its zone, got {time}")
+        for name, number, least in (("limit", self.limit, 1), ("offset", self.offset, 0)):
+            if not least <= number <= _LARGEST_NUMBER:
+                raise CaseError(
+                    f"{name} must be from {least} to {_LARGEST_NUMBER}, got {number:.80g}"
+                )

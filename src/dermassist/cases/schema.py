@@ -1,0 +1,53 @@
+"""The tables. An image lies in the same database as its case: one transaction keeps both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import DateTime, ForeignKey, LargeBinary, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+#: Of the tables; a book of a newer one is refused.
+SCHEMA_VERSION = 1
+
+
+class Base(DeclarativeBase):
+    """All tables of the case book."""
+
+
+class BookRow(Base):
+    """One row: which schema the book has."""
+
+    __tablename__ = "dermassist_book"
+
+    schema_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class CaseRow(Base):
+    """One case: columns that are searched and listed, then its documents as JSON.
+
+    SQLite reads a row up to the last column it needs, so the long ones stand last.
+    """
+
+    __tablename__ = "dermassist_case"
+
+    case_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    saved_at: Mapped[datetime] = mapped_column(DateTime(), index=True)
+    diagnosis: Mapped[str] = mapped_column(String(8))
+    referred: Mapped[bool | None]
+    outcome: Mapped[str | None] = mapped_column(Text)
+    outcome_diagnosis: Mapped[str | None] = mapped_column(String(8))
+    summary: Mapped[str] = mapped_column(Text)
+    searched: Mapped[str] = mapped_column(Text)
+    patient: Mapped[str] = mapped_column(Text)
+    explained: Mapped[str | None] = mapped_column(String(8))
+    assessment: Mapped[str] = mapped_column(Text)
+
+
+class ImageRow(Base):
+    """The exact bytes of a case's image, apart, so that searching does not pass over them."""
+
+    __tablename__ = "dermassist_image"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey(CaseRow.case_id), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)

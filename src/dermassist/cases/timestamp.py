@@ -1,0 +1,20 @@
+"""Times as the case book keeps and shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def to_stored(time: datetime) -> datetime:
+    """Return a time as the table has it: in UTC, without saying so."""
+    return time.astimezone(UTC).replace(tzinfo=None)
+
+
+def to_iso(stored: datetime) -> str:
+    """Return a time of the table as ISO 8601 with its offset."""
+    return stored.replace(tzinfo=UTC).isoformat()
