@@ -221,7 +221,7 @@ def speed() -> str:
             f"{'at least' if line['at_least'] else 'at most'} {line['limit']:g} {line['unit']}",
             "met" if line["met"] else "missed",
         )
-        for line in document["lines"]
+        for line in (*document["lines"], *_result("app")["lines"])
     )
     title = f"One run on {document['machine']['cores']} CPU cores, no GPU"
     return render_markdown(Table(title, ("Measure", "Measured", "Bar", ""), rows))
