@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
+from dermassist.imaging.geometry import FEATURE_STRIDE_PX
 from dermassist.results import Explanation
+
+#: How far above and left of its cell's middle lies the middle of what a position sees, in cells.
+#: Each of the five convolutions of stride 2 pads by 1, so its first position is centred on the
+#: first pixel: position i is centred on pixel 32 i, its cell's middle is 32 i + 15.5. (Araujo,
+#: Norris, Sim, "Computing receptive fields of convolutional neural networks", Distill 2019.)
+RECEPTIVE_SHIFT = (FEATURE_STRIDE_PX - 1) / 2 / FEATURE_STRIDE_PX
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ def signed_heatmap(
         height: of the image in px.
 
     Returns:
-        ``(height, width)`` float32 in logits, bilinear between positions; NaN where the network
-        did not look (outside its square view).
+        ``(height, width)`` float32 in logits, bilinear between the middles of what the positions
+        see; NaN where the network did not look (outside its square view).
     """
     evidence = explanation.evidence[diagnosis.index]
     rows, columns = evidence.shape
@@ -59,7 +66,10 @@ def signed_heatmap(
     x = (np.arange(width) - left) / scale_x
     y = (np.arange(height) - top) / scale_y
     heatmap = np.asarray(
-        _interpolation(y, rows) @ evidence @ _interpolation(x, columns).T, np.float32
+        _interpolation(y + RECEPTIVE_SHIFT, rows)
+        @ evidence
+        @ _interpolation(x + RECEPTIVE_SHIFT, columns).T,
+        np.float32,
     )
     # A cell reaches half a cell beyond its centre.
     heatmap[:, (x < -0.5) | (x > columns - 0.5)] = np.nan
@@ -71,7 +81,7 @@ def peak(explanation: Explanation, diagnosis: Diagnosis) -> tuple[float, float]:
     """Return where the evidence is strongest: ``(x, y)`` in pixels of the upright image."""
     evidence = explanation.evidence[diagnosis.index]
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    x, y = explanation.to_image @ np.array([column, row, 1.0])
+    x, y = explanation.to_image @ np.array([column - RECEPTIVE_SHIFT, row - RECEPTIVE_SHIFT, 1.0])
     return float(x), float(y)
 
 
@@ -86,7 +96,7 @@ def evidence_share(explanation: Explanation, diagnosis: Diagnosis) -> EvidenceSh
 
 
 def _interpolation(positions: NDArray[np.float64], count: int) -> NDArray[np.float32]:
-    """Return weights ``(positions, count)`` that interpolate linearly between cell centres.
+    """Return weights ``(positions, count)`` that interpolate linearly between whole numbers.
 
     Beyond the outer centres the outer cell's value holds. Unlike OpenCV's warp, whose positions
     are multiples of 1/32, this is exact, which shows where seven cells cover a large image.
