@@ -25,16 +25,19 @@ def main() -> None:
         st.stop()
     if not (admitted() and accepted()):
         st.stop()
-    st.navigation(
-        [
-            st.Page(analyse_page, title="Analyse", icon=":material/search:", default=True),
-            st.Page(batch_page, title="Batch", icon=":material/stacks:", url_path="batch"),
-            st.Page(cases_page, title="Cases", icon=":material/folder_open:", url_path="cases"),
-            st.Page(model_page, title="Model", icon=":material/monitoring:", url_path="model"),
-            st.Page(guide_page, title="Guide", icon=":material/menu_book:", url_path="guide"),
-        ],
-        position="top",
-    ).run()
+    pages = [
+        st.Page(analyse_page, title="Analyse", icon=":material/search:", default=True),
+        st.Page(batch_page, title="Batch", icon=":material/stacks:", url_path="batch"),
+        st.Page(cases_page, title="Cases", icon=":material/folder_open:", url_path="cases"),
+        st.Page(model_page, title="Model", icon=":material/monitoring:", url_path="model"),
+        st.Page(guide_page, title="Guide", icon=":material/menu_book:", url_path="guide"),
+    ]
+    # Streamlit's own menu covers the page on a phone, and stays there after a choice.
+    chosen = st.navigation(pages, position="hidden")
+    with st.container(horizontal=True):
+        for page in pages:
+            st.page_link(page)
+    chosen.run()
 
 
 if __name__ == "__main__":
