@@ -192,16 +192,24 @@ def _quality_reference(
         if record.path is not None:
             view = classifier.view(record.path, pixel_aspect=material.pixel_aspect).pixels
             quality = measure_quality(view, short_side_px=view.shape[0])
-            measures.append((quality.sharpness, quality.brightness, quality.overexposed_share))
+            measures.append(
+                (
+                    quality.sharpness,
+                    quality.brightness,
+                    quality.overexposed_share,
+                    quality.lesion_share,
+                )
+            )
         if advance is not None:
             advance(1)
     if not measures:
         raise DataError("no training image is there to say what image quality is usual")
-    sharpness, brightness, overexposed = np.array(measures).T
+    sharpness, brightness, overexposed, lesion = np.array(measures, np.float64).T
     return QualityReference(
         sharpness=_range(sharpness),
         brightness=_range(brightness),
         overexposed_share=float(np.quantile(overexposed, QUALITY_QUANTILES[1])),
+        lesion_share=float(np.quantile(lesion, QUALITY_QUANTILES[0])),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.imaging import RasterImage
+from dermassist.imaging.outline import outlined_share
 from dermassist.model.manifest import QualityReference
 from dermassist.results import ImageQuality
 
@@ -27,6 +28,7 @@ def measure_quality(view: NDArray[np.uint8], *, short_side_px: int) -> ImageQual
         sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),
         brightness=float(grey.mean()),
         overexposed_share=float((view.min(axis=2) >= OVEREXPOSED_LEVEL).mean()),
+        lesion_share=outlined_share(view),
     )
 
 
@@ -71,6 +73,12 @@ def _range_remarks(quality: ImageQuality, reference: QualityReference) -> list[s
         remarks.append("Dark: darker than 99 % of the training images.")
     if quality.brightness > reference.brightness[1]:
         remarks.append("Bright: brighter than 99 % of the training images.")
+    lesion, least = quality.lesion_share, reference.lesion_share
+    if lesion is not None and least is not None and lesion < least:
+        remarks.append(
+            f"Little lesion: what stands out from the skin covers {lesion:.1%} of the view, less "
+            "than in 99 % of the training images."
+        )
     if quality.overexposed_share > max(reference.overexposed_share, 0.01):
         share = f"{quality.overexposed_share:.0%}"
         remarks.append(f"Over-exposed: {share} of the view is white, more than in training images.")

@@ -176,6 +176,8 @@ class ImageQuality:
         sharpness: variance of the Laplacian of the network's grey view, grey levels squared.
         brightness: mean grey level of the view, 0 to 255.
         overexposed_share: share of the view's pixels at 250 or more in every channel, 0 to 1.
+        lesion_share: share of the view that stands out from the skin around it, 0 to 1; a rough
+            outline, not a segmentation. ``None`` where it was not measured.
         remarks: sentences for a person; empty where nothing stands out.
     """
 
@@ -184,6 +186,7 @@ class ImageQuality:
     brightness: float
     overexposed_share: float
     remarks: tuple[str, ...] = ()
+    lesion_share: float | None = None
 
 
 @dataclass(frozen=True)

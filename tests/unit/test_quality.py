@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -85,3 +87,37 @@ def test_without_a_reference_only_the_size_is_judged() -> None:
     raster = RasterImage(np.asarray(view, np.uint8), 300, 300, sha256="")
 
     assert judge_quality(raster.pixels, raster, None, size_px=224).remarks == ()
+
+
+def disc_on_skin(radius: float) -> NDArray[np.uint8]:
+    """Return a view with a round spot in the middle, a little noise, and dark corners."""
+    y, x = np.mgrid[:224, :224] - 111.5
+    view = np.full((224, 224, 3), (225, 180, 165), np.float64)
+    view[np.hypot(x, y) < radius] = (110, 60, 45)
+    view += np.random.default_rng(0).normal(0, 4, view.shape)
+    view[np.hypot(x, y) > 130] = 5
+    return view.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("radius", [12, 20, 40, 80])
+def test_what_stands_out_is_measured_without_dark_corners(radius: int) -> None:
+    share = measure_quality(disc_on_skin(radius), short_side_px=224).lesion_share
+    assert share == pytest.approx(np.pi * radius**2 / 224**2, rel=0.2)
+
+
+def test_hairs_and_specks_are_no_lesion() -> None:
+    view = disc_on_skin(40)
+    view[::40] = 20
+    view[60:64, 60:64] = 0
+    share = measure_quality(view, short_side_px=224).lesion_share
+    assert share is not None
+    assert 0.08 < share < 0.2
+
+
+def test_little_lesion_is_remarked_on_and_only_where_it_was_measured() -> None:
+    view = disc_on_skin(12)
+    raster = RasterImage(view, 224, 224, sha256="")
+    for least, remarked in ((0.02, True), (0.001, False), (None, False)):
+        reference = replace(REFERENCE, lesion_share=least)
+        judged = judge_quality(view, raster, reference, size_px=224)
+        assert any(remark.startswith("Little lesion") for remark in judged.remarks) is remarked

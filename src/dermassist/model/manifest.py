@@ -67,12 +67,13 @@ class QualityReference:
     """Quantiles over the training images, which bound what the model was trained for.
 
     ``sharpness`` and ``brightness`` are ``(1st, 99th percentile)``; ``overexposed_share`` is the
-    99th percentile. Units as in ``dermassist.results.ImageQuality``.
+    99th percentile, ``lesion_share`` the 1st. Units as in ``dermassist.results.ImageQuality``.
     """
 
     sharpness: tuple[float, float]
     brightness: tuple[float, float]
     overexposed_share: float
+    lesion_share: float | None = None
 
 
 @dataclass(frozen=True)
