@@ -76,8 +76,8 @@ def _range_remarks(quality: ImageQuality, reference: QualityReference) -> list[s
     lesion, least = quality.lesion_share, reference.lesion_share
     if lesion is not None and least is not None and lesion < least:
         remarks.append(
-            f"Little lesion: what stands out from the skin covers {lesion:.1%} of the view, less "
-            "than in 99 % of the training images."
+            f"Little lesion, or one that fills the view: what stands out from the rim covers "
+            f"{lesion:.1%} of the view, less than in 99 % of the training images."
         )
     if quality.overexposed_share > max(reference.overexposed_share, 0.01):
         share = f"{quality.overexposed_share:.0%}"

@@ -120,4 +120,4 @@ def test_little_lesion_is_remarked_on_and_only_where_it_was_measured() -> None:
     for least, remarked in ((0.02, True), (0.001, False), (None, False)):
         reference = replace(REFERENCE, lesion_share=least)
         judged = judge_quality(view, raster, reference, size_px=224)
-        assert any(remark.startswith("Little lesion") for remark in judged.remarks) is remarked
+        assert any(remark.startswith("Little lesion,") for remark in judged.remarks) is remarked

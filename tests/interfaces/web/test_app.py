@@ -73,6 +73,14 @@ def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBo
     assert f"Saved in the case book as {summary.case_id[:8]}" in texts(app)
 
 
+def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> None:
+    app = open_app()
+    app.text_input(key="analyse name").input("Zoë \ue123").run()
+    upload(app, "lesion.png", photo_of(1))
+    assert not app.exception
+    assert "No installed font has U+E123: the report shows" in texts(app)
+
+
 def test_the_class_to_explain_changes_the_words(open_app: Open) -> None:
     app = upload(open_app(), "lesion.png", photo_of(1))
     assert app.selectbox(key="explained").value in DIAGNOSES

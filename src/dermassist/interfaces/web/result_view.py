@@ -19,7 +19,13 @@ from dermassist.interfaces.web.text import escaped
 from dermassist.measured import read_referral
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
-from dermassist.report import DEFAULT_NAME, ReportOptions, build_report, render_pdf
+from dermassist.report import (
+    DEFAULT_NAME,
+    ReportOptions,
+    build_report,
+    render_pdf,
+    unprinted_characters,
+)
 from dermassist.results import Assessment, ModelInfo, Prediction
 
 HEATMAP_NAME = "gradcam_output.png"
@@ -172,6 +178,12 @@ def _show_downloads(shown: Shown, explained: Diagnosis) -> None:
     plain = options.checkbox("Add a page in plain words for the patient")
     patient = shown.patient
 
+    missing = _unprinted(shown)
+    if missing:
+        st.warning(
+            f"No installed font has {', '.join(missing)}: the report shows these as code points."
+        )
+
     def pdf() -> bytes:
         return make_pdf(
             shown, explained, ReportOptions(paper=paper or "A4", patient_page=plain), patient
@@ -186,6 +198,15 @@ def _show_downloads(shown: Shown, explained: Diagnosis) -> None:
         column.download_button(
             label, data, name, mime, on_click="ignore", width="stretch", key=f"get {label}"
         )
+
+
+def _unprinted(shown: Shown) -> tuple[str, ...]:
+    """Return the code points of the patient's details that the report cannot print."""
+    # Every bundled font has ASCII, so nothing needs to be laid out to know.
+    if str(shown.patient.to_dict()).isascii():
+        return ()
+    content = build_report(shown.assessment, None, image=shown.image, patient=shown.patient)
+    return tuple(f"U+{ord(character):04X}" for character in unprinted_characters(content))
 
 
 def make_pdf(
