@@ -59,9 +59,10 @@ def open_database(folder: Path, url: str | None) -> Engine:
         engine = _sqlite_engine(address) if _is_file(address) else _engine(address)
         try:
             _prepare(engine)
-            # A full disk must keep nobody from the cases; the next deletion tries this again.
+            # A process may have died deleting. If the journal cannot be emptied now, because
+            # somebody reads or the disk is full, that keeps nobody from the cases.
             with suppress(CaseError):
-                forget_deleted(engine)
+                _empty_journal(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -95,28 +96,32 @@ def writing(engine: Engine, failure: str) -> Iterator[Session]:
 
 
 def forget_deleted(engine: Engine) -> bool:
-    """Take what was deleted out of SQLite's journal as well; wait for others as for a lock.
+    """Take what was deleted out of SQLite's journal as well; wait for those who read.
 
     Returns:
-        Whether that succeeded; it does not while another program reads.
+        Whether that succeeded; it does not if another program reads for very long.
 
     Raises:
         CaseError: the disk or the database failed.
     """
-    if engine.dialect.name != "sqlite":
-        return True
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while not (emptied := _empty_journal(engine)) and time.monotonic() < deadline:
-        # SQLite waits for readers by itself, but not for another process that does the same.
         time.sleep(_PAUSE_S)
     return emptied
 
 
 def _empty_journal(engine: Engine) -> bool:
+    """Try once. While SQLite itself waited for readers here, it would let nobody write."""
+    if engine.dialect.name != "sqlite":
+        return True
     # SQLite refuses this inside a transaction.
     free = engine.execution_options(begin=None)
     with _explained("the journal of the case book cannot be emptied"), free.connect() as connection:
-        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
     return not busy
 
 
