@@ -21,9 +21,9 @@ FILE_NAME = "cases.sqlite3"
 #: Seconds to wait for another process that is writing.
 _BUSY_TIMEOUT_S = 20.0
 _PAUSE_S = 0.01
+_FULL_VACUUM = 1
 _SQLITE_SETTINGS = (
-    # Freed pages are overwritten and given back: what is deleted is gone.
-    "PRAGMA auto_vacuum = FULL",
+    # Freed pages are overwritten: what is deleted is gone.
     "PRAGMA secure_delete = ON",
     # Readers and one writer at a time; a commit is on the disk before it is reported.
     "PRAGMA journal_mode = WAL",
@@ -179,6 +179,10 @@ def _sqlite_engine(address: URL) -> Engine:
 def _configure(connection: Any, _record: object) -> None:
     # Transactions begin where we say: the driver would begin them late, after the first reading.
     connection.isolation_level = None
+    # Freed pages are given back. Settled in a new file only: set again, it is written again, and a
+    # full disk would keep everybody from the cases.
+    if connection.execute("PRAGMA auto_vacuum").fetchone() != (_FULL_VACUUM,):
+        connection.execute(f"PRAGMA auto_vacuum = {_FULL_VACUUM}")
     for setting in _SQLITE_SETTINGS:
         connection.execute(setting)
 
