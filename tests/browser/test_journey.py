@@ -17,7 +17,7 @@ from dermassist.cases import CaseBook
 from dermassist.diagnosis import Diagnosis
 from dermassist.sample import draw_lesion
 
-from .conftest import serving
+from .conftest import ACCEPT, serving
 
 Enter = Callable[[str], Page]
 SESSIONS = 20
@@ -63,6 +63,10 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
     expected = assess(photo_of(1), classifier=Classifier.load()).prediction
     with serving(cases) as address:
         page = enter(address)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.reload()
+        page.get_by_text(ACCEPT).click()
         choose(page, ("lesion.png", photo_of(1)))
         wait_for_result(page)
         expect(page.get_by_role("heading", name=str(expected.diagnosis))).to_be_visible()
@@ -77,6 +81,10 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         assert str(expected.diagnosis) in text
         assert f"Grad-CAM heatmap for {other}" in text
         assert "lesion.png" in text
+        # The page asked nobody but this machine, for nothing.
+        assert len(asked) > 10
+        outside = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+        assert not outside
 
 
 def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
