@@ -114,6 +114,21 @@ def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
         assert not dialogs
 
 
+def test_several_images_at_once(enter: Enter, cases: Path) -> None:
+    classifier = Classifier.load()
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("a.png", photo_of(1)), ("broken.png", b"broken"), ("b.png", photo_of(2)))
+        wait_for_result(page)
+        expect(page.get_by_role("alert").get_by_text("broken")).to_be_visible()
+        select(page, "at hand", "b.png")
+        prediction = assess(photo_of(2), classifier=classifier).prediction
+        page.get_by_text("b.png, 300 x 225 pixels").wait_for()
+        expect(page.get_by_role("heading", name=str(prediction.diagnosis))).to_be_visible()
+    with CaseBook.open(cases) as book:
+        assert {summary.image_name for summary in book.search()} == {"a.png", "b.png"}
+
+
 def test_a_saved_case_is_found_after_a_kill_and_a_restart(enter: Enter, cases: Path) -> None:
     with serving(cases) as address:
         page = enter(address)

@@ -19,6 +19,8 @@ MODEL_VARIABLE = "DERMASSIST_MODEL"
 LARGEST_UPLOAD_MB = 30
 #: Uploads of one batch.
 LARGEST_BATCH = 200
+#: Images that one session has at hand under Analyse, and may choose there at once.
+MOST_ANALYSED = 20
 SHORTEST_PASSWORD = 8
 
 

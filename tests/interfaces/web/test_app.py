@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
 from dermassist.diagnosis import DIAGNOSES
+from dermassist.errors import CaseError
 from dermassist.interfaces.web.screens.batch import Row
 from dermassist.interfaces.web.text import escaped, visible
 
@@ -21,7 +22,15 @@ from .conftest import ACCEPT, Open, photo_of
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
     """Choose a file on the page Analyse."""
-    return app.file_uploader(key="upload").upload(name, content, "image/png").run()
+    return app.file_uploader[0].upload(name, content, "image/png").run()
+
+
+def upload_all(app: AppTest, files: dict[str, bytes]) -> AppTest:
+    """Choose several files on the page Analyse at once."""
+    uploader = app.file_uploader[0]
+    for name, content in files.items():
+        uploader.upload(name, content, "image/png")
+    return app.run()
 
 
 def texts(app: AppTest) -> str:
@@ -99,6 +108,65 @@ def test_a_bad_file_is_a_sentence_and_no_case(
     assert "bad" in app.error[0].value
     assert book.count() == 0
     assert not app.metric
+
+
+def test_several_images_are_answered_at_once_and_shown_one_at_a_time(
+    open_app: Open, tiny_bundle: Path, book: CaseBook
+) -> None:
+    files = {f"lesion{k}.png": photo_of(k) for k in range(3)}
+    app = upload_all(open_app(), {**files, "broken.png": b"broken"})
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "broken" in app.error[0].value
+    assert {summary.image_name for summary in book.search()} == set(files)
+    classifier = Classifier.load(tiny_bundle)
+    for place, (name, content) in enumerate(files.items()):
+        app.selectbox(key="looked at").select_index(place).run()
+        prediction = assess(content, classifier=classifier).prediction
+        assert app.subheader[0].value == str(prediction.diagnosis)
+        assert app.metric[0].value == f"{prediction.confidence:.0%}"
+        assert escaped(name) in texts(app)
+    assert book.count() == 3
+
+
+def test_too_many_images_are_sent_to_batch(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dermassist.interfaces.web.screens.analyse.MOST_ANALYSED", 2)
+    app = upload_all(open_app(), {f"lesion{k}.png": photo_of(k) for k in range(3)})
+    assert "choose 2 at most, or Batch" in app.error[0].value
+    assert book.count() == 0
+    for k in range(3):
+        upload(app, f"lesion{k}.png", photo_of(k))
+    # The eldest left the page; the case book has it.
+    assert not app.error
+    assert [option[:2] for option in app.selectbox(key="looked at").options] == ["3.", "2."]
+    assert book.count() == 3
+
+
+def test_a_deleted_case_is_gone_from_the_page_too(open_app: Open, book: CaseBook) -> None:
+    app = upload(open_app(), "lesion.png", photo_of(1))
+    assert app.metric
+    book.delete(book.search()[0].case_id)
+    app.run()
+    assert not app.exception
+    assert not app.metric
+    assert len(app.error) == 1
+
+
+def test_an_image_that_could_not_be_kept_is_answered_and_says_so(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise CaseError("the disk is full")
+
+    app = open_app()
+    monkeypatch.setattr(CaseBook, "save", full)
+    upload(app, "lesion.png", photo_of(1))
+    assert app.metric
+    assert "Not saved in the case book: the disk is full" in app.error[0].value.replace("\\", "")
+    assert not app.success
+    assert app.run().metric
 
 
 def test_the_sample_is_labelled_and_not_kept(open_app: Open, book: CaseBook) -> None:

@@ -1,116 +1,197 @@
-"""One image: answer, evidence, report; kept in the case book."""
+"""One image or several: answer, evidence, report; kept in the case book."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
 from dermassist.assessment import assess
 from dermassist.errors import DermAssistError
 from dermassist.imaging import read_image
-from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB
+from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
 from dermassist.interfaces.web.patient_form import patient_form
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.result_view import Shown, show_result
-from dermassist.interfaces.web.text import escaped
+from dermassist.interfaces.web.text import escaped, visible
 from dermassist.patient import PatientDetails
+from dermassist.results import Assessment
 from dermassist.sample import SAMPLE_NAME, sample_path
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
-_ANALYSIS = "analysis"
 SAMPLE_WORDS = "This image was drawn by a program. It shows no patient and no disease."
+_ANALYSES, _REFUSED, _INTAKES, _COUNT = "analyses", "refused", "intakes", "images"
+_LOOKED_AT, _OPENED = "looked at", "opened"
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """An image that this session was handed."""
+
+    name: str
+    content: bytes
+    is_sample: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What this session looks at.
+    """An answered image of this session.
 
     Attributes:
-        source: tells one upload from another.
-        shown: the answered image, if it could be read.
-        case_id: in the case book; ``None`` for the sample.
-        error: why there is no answer, or why it was not saved.
+        number: counts this session's images.
+        assessment: of the image.
+        patient: as far as stated.
+        seconds: that the answer took.
+        case_id: in the case book, which then holds the image.
+        content: the image, where the case book does not hold it.
+        error: why it was not saved.
     """
 
-    source: str
-    shown: Shown | None = None
+    number: int
+    assessment: Assessment
+    patient: PatientDetails
+    seconds: float
     case_id: str | None = None
+    content: bytes | None = None
     error: str | None = None
 
 
 def analyse_page() -> None:
-    """Take an image and show its answer."""
+    """Take images and show their answers, one at a time."""
     st.title("Analyse", anchor=False)
-    with st.expander("Patient and lesion (optional; fill in before the image)"):
+    with st.expander("Patient and lesion (optional; fill in before the images)"):
         patient = patient_form("analyse")
     given = _input()
-    if given is not None and patient is not None:
-        source, name, content = given
-        if _current() is None or _current().source != source:  # type: ignore[union-attr] # checked before
-            st.session_state[_ANALYSIS] = _analyse(source, name, content, patient)
-    analysis = _current()
-    if analysis is None:
+    if given and patient is not None:
+        _take(given, patient)
+        st.rerun()
+    for reason in st.session_state.get(_REFUSED, ()):
+        st.error(escaped(reason, longest=600))
+    analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
+    if not analyses:
         st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
         return
-    _show(analysis)
+    _show(_chosen(analyses))
 
 
-def _current() -> Analysis | None:
-    analysis: Analysis | None = st.session_state.get(_ANALYSIS)
-    return analysis
-
-
-def _input() -> tuple[str, str, bytes] | None:
-    """Return source, name and content of a new image, if there is one."""
+def _input() -> list[Given]:
+    """Return the images that are new."""
+    # A new key empties what was taken: it neither comes twice nor stays in memory.
+    intake = st.session_state.get(_INTAKES, 0)
     upload_tab, camera_tab, sample_tab = st.tabs(["Upload", "Camera", "Sample"])
     with upload_tab:
-        upload = st.file_uploader(
-            f"Dermatoscopic image, up to {LARGEST_UPLOAD_MB} MB",
+        files: list[Any] = st.file_uploader(
+            f"Dermatoscopic images, up to {LARGEST_UPLOAD_MB} MB each",
             type=UPLOAD_TYPES,
+            accept_multiple_files=True,
             max_upload_size=LARGEST_UPLOAD_MB,
-            key="upload",
+            key=f"upload {intake}",
         )
     with camera_tab:
         # The camera starts only when asked: looking at a page must not switch it on.
         wanted = st.toggle("Use this device's camera", key="camera on")
-        photo = st.camera_input("Photograph through a dermatoscope") if wanted else None
+        photo = (
+            st.camera_input("Photograph through a dermatoscope", key=f"camera {intake}")
+            if wanted
+            else None
+        )
     with sample_tab:
         sample = st.button("Open the sample", key="sample")
+    given = [Given(file.name, file.getvalue()) for file in (*files, photo) if file is not None]
     if sample:
-        return f"sample {time.time_ns()}", SAMPLE_NAME, sample_path().read_bytes()
-    for file in (photo, upload):
-        if file is not None:
-            return file.file_id, file.name, file.getvalue()
-    return None
+        given.append(Given(SAMPLE_NAME, sample_path().read_bytes(), is_sample=True))
+    return given
 
 
-def _analyse(source: str, name: str, content: bytes, patient: PatientDetails) -> Analysis:
+def _take(given: Sequence[Given], patient: PatientDetails) -> None:
+    """Answer and keep what was given; the first of it is looked at next."""
+    st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
+    if len(given) > MOST_ANALYSED:
+        reason = f"{len(given)} images are too many here: choose {MOST_ANALYSED} at most, or Batch."
+        st.session_state[_REFUSED] = (reason,)
+        return
+    answered, refused = [], []
+    bar = st.progress(0.0) if len(given) > 1 else None
+    for done, image in enumerate(given, start=1):
+        try:
+            answered.append(_answer(image, patient))
+        except DermAssistError as error:
+            refused.append(str(error))
+        if bar is not None:
+            bar.progress(done / len(given), f"{done} of {len(given)}")
+    st.session_state[_REFUSED] = tuple(refused)
+    if answered:
+        earlier: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
+        st.session_state[_ANALYSES] = (*answered, *earlier)[:MOST_ANALYSED]
+        st.session_state[_LOOKED_AT] = answered[0].number
+
+
+def _answer(image: Given, patient: PatientDetails) -> Analysis:
     started = time.perf_counter()
-    try:
-        assessment = assess(content, classifier=model().classifier, name=name)
-        pixels = read_image(content, name=name).pixels
-    except DermAssistError as error:
-        return Analysis(source, error=str(error))
+    assessment = assess(image.content, classifier=model().classifier, name=image.name)
     seconds = time.perf_counter() - started
-    shown = Shown(assessment, content, pixels, patient, seconds)
-    if name == SAMPLE_NAME and source.startswith("sample"):
-        return Analysis(source, shown)
+    number = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
+    answered = Analysis(number, assessment, patient, seconds, content=image.content)
+    if image.is_sample:
+        return answered
     try:
-        case = case_book().save(assessment, content, patient=patient)
+        case = case_book().save(assessment, image.content, patient=patient)
     except DermAssistError as error:
-        return Analysis(source, shown, error=f"Not saved in the case book: {error}")
-    return Analysis(source, shown, case.case_id)
+        return replace(answered, error=f"Not saved in the case book: {error}")
+    return replace(answered, case_id=case.case_id, content=None)
+
+
+def _chosen(analyses: Sequence[Analysis]) -> Analysis:
+    """Return the analysis to look at; let the user choose where there are several."""
+    if len(analyses) == 1:
+        return analyses[0]
+    by_number = {analysis.number: analysis for analysis in analyses}
+    number: int = st.selectbox(
+        f"Image ({len(analyses)} at hand; all that were saved are under Cases)",
+        list(by_number),
+        format_func=lambda number: f"{number}. {_title(by_number[number])}",
+        key=_LOOKED_AT,
+    )
+    return by_number[number]
+
+
+def _title(analysis: Analysis) -> str:
+    prediction = analysis.assessment.prediction
+    name = visible(analysis.assessment.image.name, longest=60)
+    return f"{name} · {prediction.diagnosis} {prediction.confidence:.0%}"
 
 
 def _show(analysis: Analysis) -> None:
+    try:
+        shown = _opened(analysis)
+    except DermAssistError as error:
+        # Deleted under Cases meanwhile: then it is gone from here too.
+        st.error(escaped(str(error), longest=600))
+        return
     if analysis.error is not None:
         st.error(escaped(analysis.error, longest=600))
-    if analysis.shown is None:
-        return
-    if analysis.case_id is not None:
+    elif analysis.case_id is not None:
         st.success(f"Saved in the case book as {analysis.case_id[:8]}.")
-    elif analysis.error is None:
+    else:
         st.info(SAMPLE_WORDS)
-    show_result(analysis.shown)
+    show_result(shown)
+
+
+def _opened(analysis: Analysis) -> Shown:
+    """Return what to draw; only the image looked at is kept decoded."""
+    opened: tuple[int, Shown] | None = st.session_state.pop(_OPENED, None)
+    content = analysis.content
+    if content is None:
+        # Read at every drawing, which also tells whether the case is still there.
+        content = case_book().image(analysis.case_id or "")
+    if opened is None or opened[0] != analysis.number:
+        pixels = read_image(content, name=analysis.assessment.image.name).pixels
+        opened = (
+            analysis.number,
+            Shown(analysis.assessment, content, pixels, analysis.patient, analysis.seconds),
+        )
+    st.session_state[_OPENED] = opened
+    return opened[1]
