@@ -1,4 +1,4 @@
-"""The app for  streamlit run app.py;  with the package installed,  dermassist app  does the same."""
+"""The app, for  streamlit run app.py;  dermassist app  does the same where it is installed."""
 
 from dermassist.interfaces.web.program import main
 
