@@ -1,0 +1,154 @@
+"""The table of real trainings, and the contest on it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from benchmarks import table_replay, training_row
+from benchmarks.contender import CONTENDERS, MEMETIC
+from benchmarks.contest import paired_differences, scored
+from benchmarks.jsonl import append_line, read_lines
+from benchmarks.table_build import DECLARED, TABLE_NAME
+from benchmarks.table_replay import Table, read_table, replay, run_contest
+from benchmarks.training_row import Row, grid_of, trained
+
+from dermassist.errors import ConfigError
+from dermassist.tuning.declaration import read_declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+RESULTS = Path(__file__).parents[3] / "results" / "memetic"
+LEVELS = {"a": (0.1, 0.2, 0.3), "b": (1.0, 2.0), "c": (8.0, 16.0, 32.0, 64.0)}
+
+
+def written(folder: Path, *, leave_out: int = 0) -> Path:
+    """Write a small table whose best point is the last level of each parameter."""
+    points = [(a, b, c) for a in LEVELS["a"] for b in LEVELS["b"] for c in LEVELS["c"]]
+    lines = [[*point, 0.01 * place, 9.0] for place, point in enumerate(points)]
+    path = folder / TABLE_NAME
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([[*LEVELS, "macro_f1", "seconds"], *lines[leave_out:]])
+    return path
+
+
+def test_a_line_cut_off_by_a_kill_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "rows.jsonl"
+    append_line(path, {"place": 1})
+    with path.open("ab") as file:
+        file.write(b'{"place": 2, "cut')
+    assert read_lines(path) == [{"place": 1}]
+    append_line(path, {"place": 3})
+    assert read_lines(path) == [{"place": 1}, {"place": 3}]
+
+
+def test_finished_trainings_are_kept_and_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declaration = read_declaration(DECLARED)
+    points = grid_of(declaration)[:5]
+    asked: list[Mapping[str, Any]] = []
+
+    def rows(_: object, __: object, missing: Sequence[Mapping[str, Any]], *, workers: int) -> Any:
+        assert workers == 2
+        return killed_after_two(missing)
+
+    def killed_after_two(missing: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+        for count, point in enumerate(missing):
+            if count == 2:
+                raise KeyboardInterrupt
+            asked.append(point)
+            yield Row(declaration.name, point, (0.1, 0.2 + len(asked)), 1.0)
+
+    def run() -> list[Row]:
+        return trained(
+            declaration,
+            None,  # type: ignore[arg-type] # no worker is started
+            points,
+            kept=tmp_path / "rows.jsonl",
+            workers=2,
+            watch=lambda *_: None,
+        )
+
+    monkeypatch.setattr(training_row, "_rows", rows)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finished = run()
+    assert asked == points
+    assert [row.params for row in finished] == points
+    assert [row.score for row in finished] == [0.2 + k for k in range(1, 6)]
+
+
+def test_a_range_has_no_levels() -> None:
+    with pytest.raises(ConfigError, match="learning_rate needs choices"):
+        grid_of(read_declaration(RESULTS.parents[1] / "configs/search.toml"))
+
+
+def test_a_table_is_read_level_by_level(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path))
+    assert table.levels == LEVELS
+    assert table.macro_f1.shape == (3, 2, 4)
+    assert table.macro_f1[1, 0, 2] == pytest.approx(0.01 * (8 + 2))
+    assert table.problem.evaluate({"a": 1, "b": 0, "c": 2}) == pytest.approx(1.0 - 0.10)
+
+
+def test_a_table_with_a_hole_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="23 lines are no full grid"):
+        read_table(written(tmp_path, leave_out=1))
+
+
+def test_every_sampler_searches_the_table_and_the_memetic_one_exhausts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path)
+    table = read_table(path)
+    monkeypatch.setattr(table_replay, "SEEDS", (1, 2))
+    monkeypatch.setattr(table_replay, "EVALUATIONS", 24)
+    courses = run_contest(table, path)
+    assert courses.shape == (len(CONTENDERS), 2, 24)
+    assert (np.diff(courses) <= 0.0).all()
+    assert (courses >= 1.0 - table.macro_f1.max()).all()
+    # 24 points and none twice: after 24 trials the best one has been seen.
+    best = courses[list(CONTENDERS).index(MEMETIC), :, -1]
+    assert best == pytest.approx(1.0 - table.macro_f1.max())
+
+
+def test_without_a_table_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(tmp_path)
+    assert "sampler_table build" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_ranks_and_paired_differences_are_those_of_the_values() -> None:
+    # Lower is better: the champion wins twice, ties once, loses once.
+    values = np.array([[0.1, 0.2, 0.3, 0.6], [0.2, 0.4, 0.3, 0.5]])
+    champion, other = scored(values, problem="p", contenders=("M", "O"), champion="M")
+    assert (champion.mean_rank, other.mean_rank) == (1.375, 1.625)
+    assert champion.median == pytest.approx(0.25)
+    (difference,) = paired_differences(values, contenders=("M", "O"), champion="M")
+    assert difference.mean == pytest.approx(0.05)
+    assert difference.low < difference.mean < difference.high
+
+
+def test_the_published_table_is_the_declared_grid_and_the_contest_is_about_it() -> None:
+    path = RESULTS / TABLE_NAME
+    table: Table = read_table(path)
+    declared = {
+        name: tuple(sorted(float(level) for level in distribution.choices))  # type: ignore[attr-defined] # all are choices
+        for name, distribution in read_declaration(DECLARED).space.items()
+    }
+    assert table.levels == declared
+    assert table.macro_f1.size == 360
+    published = json.loads((RESULTS / "table.json").read_text())
+    assert published["table_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    about = json.loads((RESULTS / "table.about.json").read_text())
+    assert about["trainings"] == table.macro_f1.size
