@@ -1,10 +1,11 @@
 """How should a field of any shape reach the network's square, and how far do answers move?
 
-Two questions, both answered on the validation part, never on the test fold:
+Three questions, all answered on the validation part, never on the test fold:
 
-1. How good are the answers when the square is a centre crop, the whole field (letterbox), or
+1. To which side should the square be enlarged before the first convolution?
+2. How good are the answers when the square is a centre crop, the whole field (letterbox), or
    something between, and with which fill?
-2. How far do the answers for one image move when it was cropped, padded or resized beforehand?
+3. How far do the answers for one image move when it was cropped, padded or resized beforehand?
 
     python benchmarks/geometry.py --data HAM10000 --out results/geometry.json
 """
@@ -28,9 +29,14 @@ from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature
 from dermassist.imaging import Fill, Preprocessing, read_image, to_field, to_view
 from dermassist.inference.classifier import Classifier
+from dermassist.inference.export import export_graph
+from dermassist.model.bundle import Bundle
+from dermassist.model.graph import network_from_graph
 from dermassist.storage import write_text
 
 Image = NDArray[np.uint8]
+#: The side of the square itself, and enlargements of it.
+NETWORK_SIDES_PX = (224, 256, 288, 320)
 FITS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BATCH = 32
 #: Stability is measured on every fourth image: it takes 27 passes.
@@ -58,7 +64,9 @@ def main() -> None:
         "chosen": {
             "fit": classifier.manifest.preprocessing.fit,
             "fill": classifier.manifest.preprocessing.fill,
+            "network_px": classifier.manifest.preprocessing.seen_px,
         },
+        "enlargements": [_enlargement(images, labels, classifier, s) for s in NETWORK_SIDES_PX],
         "choices": [_choice(images, labels, classifier, s) for s in _settings(classifier)],
         "stability_images": len(images[::STABILITY_STEP]),
         "stability": _stability(images[::STABILITY_STEP], classifier),
@@ -83,16 +91,29 @@ def _settings(classifier: Classifier) -> list[Preprocessing]:
     ]
 
 
+def _enlargement(
+    images: Sequence[Image], labels: NDArray[np.int64], classifier: Classifier, side_px: int
+) -> dict[str, Any]:
+    """Export the same network for another side and measure its answers."""
+    how = replace(classifier.manifest.preprocessing, network_px=side_px)
+    graph = export_graph(network_from_graph(classifier.bundle.graph), how)
+    manifest = replace(classifier.manifest, preprocessing=how)
+    enlarged = Classifier(Bundle(classifier.bundle.directory, manifest, graph))
+    return {"network_px": side_px, **_measured(labels, _logits(images, enlarged, how))}
+
+
 def _choice(
     images: Sequence[Image], labels: NDArray[np.int64], classifier: Classifier, how: Preprocessing
 ) -> dict[str, Any]:
-    logits = _logits(images, classifier, how)
+    measured = _measured(labels, _logits(images, classifier, how))
+    return {"fit": how.fit, "fill": how.fill if how.fit else "none needed", **measured}
+
+
+def _measured(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> dict[str, float]:
     fit = fit_temperature(labels, logits)
     chances = apply_temperature(logits, temperature=fit.temperature)
     overall = measure(labels, chances).overall
     return {
-        "fit": how.fit,
-        "fill": how.fill if how.fit else "none needed",
         "accuracy": float(overall.accuracy),
         "balanced_accuracy": float(overall.balanced_accuracy),
         "macro_f1": float(overall.macro_f1),

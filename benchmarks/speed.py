@@ -35,6 +35,7 @@ from dermassist.imaging import read_image, to_field, to_view
 from dermassist.inference.classifier import Classifier
 from dermassist.inference.export import LogitNetwork, ServingNetwork, to_onnx
 from dermassist.model.graph import network_from_graph
+from dermassist.model.network import enlarge
 from dermassist.report import build_report, render_pdf
 from dermassist.sample import sample_path
 from dermassist.storage import write_text
@@ -158,8 +159,9 @@ def _batch_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Line]
                 with Image.open(path) as image:
                     field = to_field(np.asarray(image.convert("RGB")), preprocessing.size_px)
                 seen = torch.from_numpy(to_view(field, preprocessing).pixels.copy())
+                pixels = (seen.permute(2, 0, 1)[None].float() / 255.0 - mean) / std
                 with torch.no_grad():
-                    network((seen.permute(2, 0, 1)[None].float() / 255.0 - mean) / std).softmax(1)
+                    network(enlarge(pixels, preprocessing.seen_px)).softmax(1)
 
         times = _interleaved(
             {"ours": lambda: list(predict_files(paths, classifier)), "eager": eager}, rounds=5

@@ -38,7 +38,7 @@ from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Ham10000, read_ham10000
 from dermassist.model.network import MobileNetV2
 from dermassist.storage import write_text
-from dermassist.training.run import Parts, RunSettings, train
+from dermassist.training.run import Parts, RunSettings, Start, train
 
 CONFIG = Path(__file__).parent.parent / "configs" / "ship.toml"
 IMAGES = 960
@@ -217,7 +217,7 @@ def _run_ours(config: TrainingConfig, dataset: Ham10000) -> dict[str, float]:
             Parts(dataset.records, dataset.records[: config.optimisation.batch_size]),
             cache,
             RunSettings(Path(folder) / "run", workers=1, progress=False),
-            initial_weights=MobileNetV2().state_dict(),
+            start=Start(MobileNetV2().state_dict()),
             callbacks=[watch],
         )
     spans = zip(watch.batch_starts, watch.backward_ends, strict=True)

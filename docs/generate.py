@@ -158,6 +158,18 @@ def _sets(manifest: Manifest) -> str:
     )
 
 
+def geometry_enlargements() -> str:
+    """Quality of the answers for each side that the square can be enlarged to."""
+    document = _result("geometry")
+    columns = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+    rows = tuple(
+        (f"{row['network_px']} px", *(f"{row[column]:.3f}" for column in columns))
+        for row in document["enlargements"]
+    )
+    header = ("Enlarged to", "Accuracy", "Balanced accuracy", "Macro F1", "Log loss")
+    return render_markdown(Table(f"On {document['part']}", header, rows))
+
+
 def geometry_choices() -> str:
     """Quality of the answers for each way into the square."""
     document = _result("geometry")
@@ -254,6 +266,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "full-performance": full_performance,
     "heatmaps": heatmaps,
     "model": model,
+    "geometry-enlargements": geometry_enlargements,
     "geometry-choices": geometry_choices,
     "geometry-stability": geometry_stability,
     "artifacts": artifacts,

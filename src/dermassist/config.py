@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Scheduler = Literal["plateau", "one_cycle"]
 Precision = Literal["mixed", "float32"]
 Framing = Literal["window", "random_resized_crop"]
+Mixing = Literal["none", "mixup", "cutmix"]
 Section = TypeVar("Section", bound="DataclassInstance")
 
 
@@ -57,6 +58,8 @@ class AugmentationSection:
         hue_degrees: largest turn of the hue.
         gamma: largest relative change of the exponent.
         erasing: probability of blanking a random rectangle (Zhong et al., AAAI 2020).
+        mixing: train on two images at once; ``mixup`` or ``cutmix``.
+        mixing_alpha: how evenly they share a view: the beta distribution's two parameters.
     """
 
     framing: Framing = "window"
@@ -72,6 +75,8 @@ class AugmentationSection:
     hue_degrees: float = 8.0
     gamma: float = 0.15
     erasing: float = 0.0
+    mixing: Mixing = "none"
+    mixing_alpha: float = 0.2
 
     def __post_init__(self) -> None:
         _check_choice("framing", self.framing, get_args(Framing))
@@ -82,6 +87,8 @@ class AugmentationSection:
             check_range(name, getattr(self, name), low=0.0, below=1.0)
         check_range("hue_degrees", self.hue_degrees, low=0.0, high=180.0)
         check_range("erasing", self.erasing, low=0.0, high=1.0)
+        _check_choice("mixing", self.mixing, get_args(Mixing))
+        check_range("mixing_alpha", self.mixing_alpha, low=0.01, high=100.0)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,10 @@ class OptimisationSection:
         warmup_share: share of the steps that ``one_cycle`` warms up.
         class_weight_power: classes weigh ``frequency ** -power``, scaled to mean 1 over the
             images: 0 none, 0.5 square root, 1 balanced.
+        logit_adjustment: adds this multiple of the log class frequencies to the logits in
+            training: 0 none, 1 as for classes of equal frequency.
         label_smoothing: 0 to below 1.
+        layer_decay: a feature layer learns this much slower than the one after it; 1 is off.
         ema_decay: of the exponential moving average of the weights, a step; 0 is off.
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
         resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
@@ -117,7 +127,9 @@ class OptimisationSection:
     scheduler: Scheduler = "one_cycle"
     warmup_share: float = 0.2
     class_weight_power: float = 0.5
+    logit_adjustment: float = 0.0
     label_smoothing: float = 0.05
+    layer_decay: float = 1.0
     ema_decay: float = 0.998
     precision: Precision = "mixed"
     resolutions: tuple[tuple[float, int], ...] = ()
@@ -131,6 +143,8 @@ class OptimisationSection:
         check_range("weight_decay", self.weight_decay, low=0.0, high=1.0)
         check_range("warmup_share", self.warmup_share, low=0.0, below=1.0)
         check_range("class_weight_power", self.class_weight_power, low=0.0, high=2.0)
+        check_range("logit_adjustment", self.logit_adjustment, low=0.0, high=2.0)
+        check_range("layer_decay", self.layer_decay, low=0.1, high=1.0)
         check_range("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
         check_range("ema_decay", self.ema_decay, low=0.0, below=1.0)
         check_range("seed", self.seed, low=0)
@@ -159,6 +173,23 @@ class OptimisationSection:
 
 
 @dataclass(frozen=True)
+class DistillationSection:
+    """What a teacher's answers count for, where the command names a teacher.
+
+    Attributes:
+        weight: of the teacher's answers in the loss, 0 to 1; the labels have the rest.
+        temperature: softens both answers.
+    """
+
+    weight: float = 0.5
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_range("weight", self.weight, low=0.0, high=1.0)
+        check_range("temperature", self.temperature, low=0.1, high=100.0)
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One training, completely described; written beside the weights it made."""
 
@@ -166,6 +197,7 @@ class TrainingConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augmentation: AugmentationSection = field(default_factory=AugmentationSection)
     optimisation: OptimisationSection = field(default_factory=OptimisationSection)
+    distillation: DistillationSection = field(default_factory=DistillationSection)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON and TOML types."""

@@ -154,12 +154,13 @@ def _check_agreement(
 
 
 def _architecture(network: MobileNetV2, preprocessing: Preprocessing) -> dict[str, Any]:
-    size = preprocessing.size_px
+    size, seen, grid = preprocessing.size_px, preprocessing.seen_px, preprocessing.grid
+    enlarged = f"enlarged to {seen} and " if seen != size else ""
     return {
         "name": "MobileNetV2 1.0, global average pooling, dropout, linear layer of 7",
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "input": f"image: uint8 (N, {size}, {size}, 3), RGB; normalised inside the graph",
-        "outputs": f"logits: float32 (N, 7); maps: float32 (N, 7, {size // 32}, {size // 32})",
+        "input": f"image: uint8 (N, {size}, {size}, 3), RGB; {enlarged}normalised inside the graph",
+        "outputs": f"logits: float32 (N, 7); maps: float32 (N, 7, {grid}, {grid})",
     }
 
 

@@ -32,7 +32,8 @@ from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import load_weights, read_weights
 from dermassist.publication import Material, Origin, publish
 from dermassist.storage import write_text
-from dermassist.training.run import Parts, RunSettings, read_record, train
+from dermassist.training.run import Parts, RunSettings, Start, read_record, train
+from dermassist.training.teacher import read_teacher
 
 MODEL_FOLDER = "model"
 MODEL_NAME = "dermassist-mobilenetv2"
@@ -49,6 +50,7 @@ class Bench:
         initial_weights: to start from.
         initial_description: what those are, in words.
         weights: ``last`` epoch, or ``best`` by validation macro F1.
+        teachers: runs of the same protocol whose networks teach these, each its own trial's.
     """
 
     recipe: TrainingConfig
@@ -57,17 +59,22 @@ class Bench:
     initial_weights: dict[str, Tensor]
     initial_description: str
     weights: str = "last"
+    teachers: Path | None = None
 
 
 def train_trial(trial: Trial, bench: Bench, settings: RunSettings) -> bool:
     """Train a trial, or resume it; return whether it is finished."""
     origin = {**trial.origin, "initial_weights": bench.initial_description}
+    teacher = None
+    if bench.teachers is not None:
+        taught_by = bench.teachers / trial.name / MODEL_FOLDER
+        teacher = read_teacher(taught_by, trial.origin, bench.recipe.preprocessing)
     outcome = train(
         bench.recipe,
         Parts(trial.train, trial.validation),
         bench.cache,
         settings,
-        initial_weights=bench.initial_weights,
+        start=Start(bench.initial_weights, teacher),
         origin=origin,
     )
     return outcome.finished

@@ -100,7 +100,7 @@ def test_the_paper_configuration_is_the_paper() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"optimizer": {}}, r"^file: unknown key 'optimizer'; known are augmentation, model, opt"),
+        ({"optimizer": {}}, r"^file: unknown key 'optimizer'; known are augmentation, distillation, model, opt"),
         ({"optimisation": {"lr": 1}}, r"^file: unknown key 'optimisation\.lr'; known are .*epochs"),
         ({"preprocessing": {"size": 1}}, r"^file: unknown key 'preprocessing\.size'; known"),
         ({"optimisation": 3}, r"^file: optimisation must be a section, got 3"),
@@ -146,6 +146,14 @@ def test_the_paper_configuration_is_the_paper() -> None:
         ({"model": {"frozen_layers": 20}}, r"model\.frozen_layers must be from 0 to 19, got 20"),
         ({"model": {"dropout": 1}}, r"model\.dropout must be from 0\.0 to below 1\.0, got 1\.0"),
         ({"preprocessing": {"size_px": 100}}, r"^file: preprocessing\.size_px must be a multiple"),
+        (
+            {"preprocessing": {"network_px": 192}},
+            r"^file: preprocessing\.network_px must be 0 or a multiple of 32 not below size_px",
+        ),
+        (
+            {"preprocessing": {"network_px": 250}},
+            r"^file: preprocessing\.network_px must be 0 or a multiple of 32 not below size_px",
+        ),
         ({"preprocessing": {"steps": "hair"}}, r"preprocessing\.steps must be a list, got 'hair'"),
         ({"preprocessing": {"steps": ["wax"]}}, r"preprocessing\.steps must be among .* got 'wax'"),
         ({"preprocessing": {"mean": [0.5, 0.5]}}, r"preprocessing\.mean must hold 3 values"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.imaging import Preprocessing
-from dermassist.model.network import FEATURE_LAYERS, MobileNetV2
+from dermassist.model.network import FEATURE_LAYERS, MobileNetV2, enlarge
 
 
 def gradient_grad_cam(
@@ -29,7 +29,7 @@ def gradient_grad_cam(
         network: put into eval mode for the computation; modes and gradients are left as found.
         view: ``(size, size, 3)`` uint8 from ``to_view``.
         diagnosis: whose logit is explained.
-        preprocessing: holds the normalisation.
+        preprocessing: holds the normalisation and the enlargement.
         layer: 0 is the stem, 18 the last feature map.
 
     Returns:
@@ -43,7 +43,8 @@ def gradient_grad_cam(
     mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
     pixels = (torch.from_numpy(view.copy()).float() / 255.0 - mean) / std
     # Gradients must reach the layer also where every parameter before it is frozen.
-    batch = pixels.permute(2, 0, 1)[None].to(network.head.weight.device).requires_grad_()
+    seen = enlarge(pixels.permute(2, 0, 1)[None], preprocessing.seen_px)
+    batch = seen.to(network.head.weight.device).requires_grad_()
     with _evaluating(network):
         attribution = LayerGradCam(network, network.features[layer]).attribute(
             batch, target=diagnosis.index, relu_attributions=True

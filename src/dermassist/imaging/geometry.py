@@ -2,7 +2,11 @@
 
 Two stages. The *field* is the whole image in true proportions with its short side at
 ``size_px``. The *view* is the square cut from it. Training augments fields; serving takes the
-centred view; both go through the functions below.
+centred view; both go through the functions below. The network may look at an enlargement of the
+view (``network_px``): it was trained on windows that also show parts larger, and answers better
+when more of its positions fall on the lesion (Touvron et al., "Fixing the train-test resolution
+discrepancy", NeurIPS 2019). The enlarging is part of the network's graph, so that what is read,
+remarked on and drawn keeps the view's size.
 """
 
 from __future__ import annotations
@@ -37,13 +41,15 @@ class Preprocessing:
     """Everything that turns an upright RGB image into the network's input.
 
     Attributes:
-        size_px: side of the network's square input, a multiple of 32.
+        size_px: side of the square view, a multiple of 32.
         fit: 0 takes the largest centred square (centre crop), 1 the smallest square that holds
             the whole image (letterbox); between them the side is ``short^(1-fit) * long^fit``.
         fill: what stands outside the image where the square is larger than it.
         steps: artifact handling, by name and in order; see ``dermassist.imaging.STEPS``.
         mean: subtracted from RGB scaled to 0..1.
         std: divides what is left.
+        network_px: side to which the view is enlarged before the first convolution when serving,
+            a multiple of 32 not below ``size_px``; 0 for not at all.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -55,10 +61,17 @@ class Preprocessing:
     steps: tuple[str, ...] = ()
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    network_px: int = 0
 
     def __post_init__(self) -> None:
         if self.size_px < FEATURE_STRIDE_PX or self.size_px % FEATURE_STRIDE_PX:
             raise ConfigError(f"size_px must be a multiple of 32, got {self.size_px}")
+        if self.network_px and (
+            self.network_px < self.size_px or self.network_px % FEATURE_STRIDE_PX
+        ):
+            raise ConfigError(
+                f"network_px must be 0 or a multiple of 32 not below size_px, got {self.network_px}"
+            )
         if not 0.0 <= self.fit <= 1.0:
             raise ConfigError(f"fit must be 0 (centre crop) to 1 (letterbox), got {self.fit}")
         if self.fill not in BORDER_MODES:
@@ -71,6 +84,16 @@ class Preprocessing:
                 raise ConfigError(f"{name} must hold three values, got {values}")
         if not all(std > 0.0 for std in self.std):
             raise ConfigError(f"std must be above 0 for every channel, got {self.std}")
+
+    @property
+    def seen_px(self) -> int:
+        """Side of the square that the first convolution sees."""
+        return self.network_px or self.size_px
+
+    @property
+    def grid(self) -> int:
+        """Rows, and columns, of the last feature map."""
+        return self.seen_px // FEATURE_STRIDE_PX
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from dermassist.imaging import (
     to_field,
     to_view,
 )
-from dermassist.imaging.geometry import FEATURE_STRIDE_PX, rescale_map
+from dermassist.imaging.geometry import rescale_map
 from dermassist.model.bundle import Bundle, read_bundle
 from dermassist.results import Explanation, ModelInfo, Prediction, PredictionSet, Referral
 
@@ -129,15 +129,15 @@ class Classifier:
         """Run the graph on views ``(N, size, size, 3)`` uint8.
 
         Returns:
-            Logits ``(N, 7)`` and signed evidence ``(N, 7, size / 32, size / 32)``.
+            Logits ``(N, 7)`` and signed evidence ``(N, 7, grid, grid)``.
         """
         logits, maps = self._session.run(["logits", "maps"], {"image": views})
         return np.asarray(logits, np.float32), np.asarray(maps, np.float32)
 
     def grid_to_image(self, view: View) -> NDArray[np.float64]:
         """Return the map ``(2, 3)`` from the evidence grid to pixels of the upright image."""
-        # Cell and pixel centres lie at integers; a cell is as wide as the network's stride.
-        stride = float(FEATURE_STRIDE_PX)
+        # Cell and pixel centres lie at integers; the cells share the view among them.
+        stride = self.manifest.preprocessing.size_px / self.manifest.preprocessing.grid
         cell_to_view = rescale_map(np.eye(2, 3), scale_x=stride, scale_y=stride)
         return np.asarray(view.to_image @ np.vstack([cell_to_view, [0.0, 0.0, 1.0]]))
 
@@ -214,8 +214,7 @@ def _start_session(bundle: Bundle, *, threads: int | None) -> onnxruntime.Infere
 
 
 def _check_interface(bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
-    size = bundle.manifest.preprocessing.size_px
-    grid = size // FEATURE_STRIDE_PX
+    size, grid = bundle.manifest.preprocessing.size_px, bundle.manifest.preprocessing.grid
     wanted = {
         "image": ("tensor(uint8)", [size, size, 3]),
         "logits": ("tensor(float)", [len(CODES)]),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dermassist.imaging import Preprocessing
-from dermassist.model.network import EvidenceNetwork, MobileNetV2
+from dermassist.model.network import EvidenceNetwork, MobileNetV2, enlarge
 
 OPSET = 20
 
@@ -21,7 +21,7 @@ class ServingNetwork(nn.Module):
     """The network with its preprocessing constants inside: uint8 RGB in, logits and maps out.
 
     Input ``image`` ``(N, size, size, 3)`` uint8. Outputs ``logits`` ``(N, 7)`` and ``maps``
-    ``(N, 7, size / 32, size / 32)``; see ``EvidenceNetwork``.
+    ``(N, 7, grid, grid)``; see ``EvidenceNetwork`` and ``Preprocessing``.
     """
 
     scale: Tensor
@@ -30,15 +30,20 @@ class ServingNetwork(nn.Module):
     def __init__(self, network: MobileNetV2, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.evidence = EvidenceNetwork(network)
+        self.seen_px = preprocessing.seen_px
         mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
         self.register_buffer("scale", (1.0 / (255.0 * std)).view(1, 3, 1, 1))
         self.register_buffer("offset", (-mean / std).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and maps."""
-        pixels = image.permute(0, 3, 1, 2).float()
-        answer: tuple[Tensor, Tensor] = self.evidence(pixels * self.scale + self.offset)
+        answer: tuple[Tensor, Tensor] = self.evidence(self.standardise(image))
         return answer
+
+    def standardise(self, image: Tensor) -> Tensor:
+        """Return what the first convolution sees, ``(N, 3, seen, seen)``."""
+        pixels = image.permute(0, 3, 1, 2).float()
+        return enlarge(pixels * self.scale + self.offset, self.seen_px)
 
 
 class LogitNetwork(nn.Module):
@@ -50,10 +55,7 @@ class LogitNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits ``(N, 7)``."""
-        pixels = image.permute(0, 3, 1, 2).float()
-        logits: Tensor = self.serving.evidence.network(
-            pixels * self.serving.scale + self.serving.offset
-        )
+        logits: Tensor = self.serving.evidence.network(self.serving.standardise(image))
         return logits
 
 

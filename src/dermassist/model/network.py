@@ -147,6 +147,15 @@ class EvidenceNetwork(nn.Module):
         return maps.mean(dim=(2, 3)) + head.bias, maps
 
 
+def enlarge(pixels: Tensor, side_px: int) -> Tensor:
+    """Return views ``(N, C, S, S)`` enlarged linearly to ``(N, C, side, side)``, or as they are."""
+    if pixels.shape[-1] == side_px:
+        return pixels
+    return nn.functional.interpolate(
+        pixels, size=(side_px, side_px), mode="bilinear", align_corners=False
+    )
+
+
 def freeze_layers(network: MobileNetV2, count: int) -> None:
     """Stop the first ``count`` feature layers (0 to ``FEATURE_LAYERS``) from learning.
 

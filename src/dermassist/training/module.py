@@ -15,7 +15,10 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from dermassist.config import TrainingConfig
 from dermassist.diagnosis import CODES
-from dermassist.model.network import MobileNetV2, freeze_layers, frozen_modules
+from dermassist.model.network import MobileNetV2, enlarge, freeze_layers, frozen_modules
+from dermassist.training.loss import LesionLoss, distillation_loss
+from dermassist.training.mixing import mix
+from dermassist.training.teacher import Teacher
 
 SELECTION_METRIC = "validation/macro_f1"
 PLATEAU_FACTOR = 0.1
@@ -29,15 +32,20 @@ class LesionModule(lightning.LightningModule):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: TrainingConfig, *, class_counts: Sequence[int]) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        class_counts: Sequence[int],
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
+        # No submodule: checkpoints and averaged weights are the pupil's alone.
+        self.teacher = teacher
         self.network = MobileNetV2(classes=len(CODES), dropout=config.model.dropout)
         freeze_layers(self.network, config.model.frozen_layers)
-        weights = class_weights(class_counts, power=config.optimisation.class_weight_power)
-        self.loss = nn.CrossEntropyLoss(
-            weight=weights, label_smoothing=config.optimisation.label_smoothing
-        )
+        self.loss = LesionLoss(config.optimisation, class_counts=class_counts)
         self.validation_loss = nn.CrossEntropyLoss()
         self.register_buffer("mean", torch.tensor(config.preprocessing.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(config.preprocessing.std).view(1, 3, 1, 1))
@@ -50,12 +58,16 @@ class LesionModule(lightning.LightningModule):
             prefix="validation/",
         )
 
-    def forward(self, views: Tensor) -> Tensor:
-        """Return logits ``(N, 7)`` of views ``(N, H, W, 3)`` uint8."""
-        # A permuted view of channels-last pixels is already in the layout that convolutions like.
-        scaled = views.permute(0, 3, 1, 2).float() / 255.0
-        logits: Tensor = self.network((scaled - self.mean) / self.std)
+    def forward(self, views: Tensor, *, seen_px: int | None = None) -> Tensor:
+        """Return logits ``(N, 7)`` of views ``(N, S, S, 3)`` uint8, enlarged to ``seen_px``."""
+        pixels = self.standardise(views)
+        logits: Tensor = self.network(enlarge(pixels, seen_px or pixels.shape[-1]))
         return logits
+
+    def standardise(self, views: Tensor) -> Tensor:
+        """Return views ``(N, S, S, 3)``, 0 to 255, as the network takes them, ``(N, 3, S, S)``."""
+        # A permuted view of channels-last pixels is already in the layout that convolutions like.
+        return (views.permute(0, 3, 1, 2).float() / 255.0 - self.mean) / self.std
 
     def train(self, mode: bool = True) -> LesionModule:
         """Set train mode; batch norms of frozen layers keep their statistics."""
@@ -73,16 +85,27 @@ class LesionModule(lightning.LightningModule):
         torch.manual_seed(seed + self.global_rank)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
-        """Return the weighted, smoothed cross-entropy of a batch."""
+        """Return the loss of a batch, whose views are mixed if the recipe says so."""
         views, labels = batch
-        loss: Tensor = self.loss(self(views), labels)
+        augmentation = self.config.augmentation
+        mixed = mix(views, augmentation.mixing, augmentation.mixing_alpha)
+        shown = self.standardise(views if mixed is None else mixed.views)
+        logits = self.network(shown)
+        loss: Tensor = self.loss(logits, labels)
+        if mixed is not None:
+            other = self.loss(logits, labels[mixed.partners])
+            loss = mixed.share * loss + (1.0 - mixed.share) * other
+        if self.teacher is not None:
+            settings = self.config.distillation
+            taught = distillation_loss(logits, self.teacher(shown), settings)
+            loss = (1.0 - settings.weight) * loss + settings.weight * taught
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
         """Collect the metrics of a batch."""
         views, labels = batch
-        logits = self(views)
+        logits = self(views, seen_px=self.config.preprocessing.seen_px)
         self.metrics.update(logits, labels)
         self.log("validation/loss", self.validation_loss(logits, labels), sync_dist=True)
 
@@ -123,7 +146,7 @@ class LesionModule(lightning.LightningModule):
         steps = self._steps * settings.epochs // settings.epochs_to_run
         return OneCycleLR(
             optimiser,
-            max_lr=settings.learning_rate,
+            max_lr=[group["lr"] for group in optimiser.param_groups],
             total_steps=steps,
             # PyTorch divides by zero where warming up takes exactly one step.
             pct_start=settings.warmup_share if settings.warmup_share * steps > 1.0 else 0.0,
@@ -131,22 +154,18 @@ class LesionModule(lightning.LightningModule):
         )
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        learning = [p for p in self.network.parameters() if p.requires_grad]
-        if self.config.optimisation.decay_all:
-            return [{"params": learning}]
-        # Vectors are biases and batch norm scales: shrinking them regularises nothing.
-        matrices = [p for p in learning if p.ndim > 1]
-        vectors = [p for p in learning if p.ndim <= 1]
-        return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def class_weights(counts: Sequence[int], *, power: float) -> Tensor:
-    """Return ``counts ** -power``, scaled so that the mean weight of an image is 1.
-
-    Args:
-        counts: training images of each class; a class without images gets weight 0.
-        power: 0 no weighting, 0.5 square root, 1 every class weighs the same in total.
-    """
-    frequency = torch.tensor(counts, dtype=torch.float64)
-    raw = torch.where(frequency > 0, frequency.clamp(min=1) ** -power, 0.0)
-    return (raw * frequency.sum() / (raw * frequency).sum()).float()
+        """Return parameters by learning rate and by whether they decay."""
+        settings = self.config.optimisation
+        layers = [*self.network.features.children(), self.network.classifier]
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for position, layer in enumerate(layers):
+            rate = settings.learning_rate * settings.layer_decay ** (len(layers) - 1 - position)
+            for parameter in layer.parameters():
+                if parameter.requires_grad:
+                    # Vectors are biases and norms' scales: shrinking them regularises nothing.
+                    decays = settings.decay_all or parameter.ndim > 1
+                    groups.setdefault((rate, decays), []).append(parameter)
+        return [
+            {"params": members, "lr": rate, **({} if decays else {"weight_decay": 0.0})}
+            for (rate, decays), members in groups.items()
+        ]

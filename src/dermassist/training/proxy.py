@@ -22,7 +22,7 @@ from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored, returning_after_interrupt
 from dermassist.training.loader import EpochData
 from dermassist.training.module import SELECTION_METRIC
-from dermassist.training.run import Parts, make_module
+from dermassist.training.run import Parts, Start, make_module
 
 #: Takes an epoch, counted from 0, and its validation macro F1; answers whether to stop there.
 Report = Callable[[int, float], bool]
@@ -55,7 +55,7 @@ class ProxyTraining:
             KeyboardInterrupt: Ctrl-C was pressed.
             WeightsError: the initial weights do not fit.
         """
-        module = make_module(config, self.parts.train, self.initial_weights)
+        module = make_module(config, self.parts.train, Start(self.initial_weights))
         data = EpochData(
             config, self.parts.train, self.parts.validation, cache=self.cache, workers=0
         )

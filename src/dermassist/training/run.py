@@ -37,6 +37,7 @@ from dermassist.training.interruption import (
 )
 from dermassist.training.loader import EpochData
 from dermassist.training.module import SELECTION_METRIC, LesionModule
+from dermassist.training.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,19 @@ class Parts:
             raise ConfigError("training needs at least one training and one validation image")
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a training knows before its first image.
+
+    Attributes:
+        weights: ImageNet or any other; ignored when resuming.
+        teacher: whose answers are learned beside the labels.
+    """
+
+    weights: dict[str, Tensor]
+    teacher: Teacher | None = None
+
+
 @dataclass(frozen=True)
 class TrainingOutcome:
     """What a training left behind.
@@ -102,7 +116,7 @@ def train(
     cache: FieldCache,
     settings: RunSettings,
     *,
-    initial_weights: dict[str, Tensor],
+    start: Start,
     origin: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainingOutcome:
@@ -113,7 +127,7 @@ def train(
         parts: who is trained on and who chooses.
         cache: fields of all these records.
         settings: where and on what.
-        initial_weights: ImageNet or any other start; ignored when resuming.
+        start: weights to begin with, and a teacher.
         origin: what the run's record says besides, in plain JSON types: splits, start weights.
         callbacks: further Lightning callbacks.
 
@@ -124,9 +138,11 @@ def train(
         ConfigError: the directory holds a training with another configuration.
         WeightsError: the initial weights do not fit.
     """
-    _check_same_run(config, parts, origin or {}, settings.directory)
+    taught_by = {"teacher": start.teacher.sha256} if start.teacher else {}
+    described = {**(origin or {}), **taught_by}
+    _check_same_run(config, parts, described, settings.directory)
     keep_freed_memory()
-    module = make_module(config, parts.train, initial_weights)
+    module = make_module(config, parts.train, start)
     checkpoint = _best_checkpoint(settings.directory)
     data = EpochData(config, parts.train, parts.validation, cache=cache, workers=settings.workers)
     with expected_warnings_ignored():
@@ -139,9 +155,7 @@ def train(
     return _finish(module, trainer, checkpoint, settings.directory)
 
 
-def make_module(
-    config: TrainingConfig, records: Sequence[Record], initial_weights: dict[str, Tensor]
-) -> LesionModule:
+def make_module(config: TrainingConfig, records: Sequence[Record], start: Start) -> LesionModule:
     """Return what a training of these records begins with; its chance follows the recipe's seed.
 
     Raises:
@@ -149,8 +163,10 @@ def make_module(
     """
     torch.manual_seed(config.optimisation.seed)
     counts = Counter(record.diagnosis for record in records)
-    module = LesionModule(config, class_counts=[counts[d] for d in DIAGNOSES])
-    load_weights(module.network, initial_weights)
+    module = LesionModule(
+        config, class_counts=[counts[d] for d in DIAGNOSES], teacher=start.teacher
+    )
+    load_weights(module.network, start.weights)
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped overload in torch
     return module
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.cli import train as train_command
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle
@@ -111,6 +112,31 @@ def test_from_images_to_an_explained_answer(run: Run, place: Path) -> None:
     other = train(run, "--fold", 1)
     assert other.status == ExitStatus.CONFIG
     assert "another configuration or other data" in other.err
+
+
+@pytest.mark.slow
+def test_a_model_is_exported_anew_for_another_size(run: Run, place: Path) -> None:
+    assert train(run).status == 0
+    assert export(run, "--version", "1").status == 0
+    first = read_bundle(Path("model"))
+    larger = ("--out", "larger", "--network-px", 64, "--version", "2")
+    where = ("--data", "data", "--splits", "splits.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run("export", "model", *where, *larger).status == 0
+    second = read_bundle(Path("larger"))
+    assert (second.manifest.version, second.manifest.preprocessing.network_px) == ("2", 64)
+    assert second.manifest.training["config"] == first.manifest.training["config"]
+    assert second.manifest.training["origin"] == first.manifest.training["origin"]
+    image = next((place / "data" / "images").iterdir())
+    assert Classifier(second).answer(image).explanation.evidence.shape == (7, 2, 2)
+    # The same weights at the size they were trained for answer as before.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        same = run("export", "model", *where, "--out", "same", "--version", "3")
+    assert same.status == 0
+    given = Classifier.load("same").predict(image).logits
+    assert given == pytest.approx(Classifier(first).predict(image).logits, abs=1e-3)
 
 
 def test_unfit_start_weights(run: Run, place: Path) -> None:

@@ -96,6 +96,13 @@ def test_a_change_that_keeps_every_value_is_refused_as_well(
         read_bundle(copy)
 
 
+def test_a_manifest_from_before_a_setting_existed_is_read() -> None:
+    manifest = Manifest.from_json(
+        rehashed(lambda body: body["preprocessing"].pop("network_px")), where="here"
+    )
+    assert manifest.preprocessing.network_px == 0
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "model.onnx"])
 def test_a_missing_file_is_named(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(tiny_bundle, tmp_path / "copy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,7 @@ from ...conftest import tiny_manifest
 #: torchvision's mobilenet_v2 has 3,504,872 parameters with its layer of 1,280 x 1,000 + 1,000.
 PARAMETERS = 3_504_872 - 1_281_000 + 1280 * 7 + 7
 SMALL = Preprocessing(size_px=64)
+ENLARGED = Preprocessing(size_px=64, network_px=96)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,31 @@ def test_the_graph_answers_as_pytorch_does(
     given = softmax(given_logits.astype(np.float64))
     np.testing.assert_allclose(given, softmax(logits.double().numpy()), atol=1e-4)
     np.testing.assert_allclose(given_maps, maps.numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_an_enlarging_graph_looks_at_the_enlarged_view(
+    network: MobileNetV2, views: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+) -> None:
+    graph = export_graph(network, ENLARGED)
+    bundle = Bundle(Path(), tiny_manifest(preprocessing=ENLARGED), graph)
+    classifier = Classifier(bundle, threads=1)
+    # OpenCV's linear resizing has the same pixel centres; levels stay fractions here.
+    enlarged = np.stack([cv2.resize(view.astype(np.float32), (96, 96)) for view in views])
+    mean, std = np.array(ENLARGED.mean, np.float32), np.array(ENLARGED.std, np.float32)
+    seen = torch.from_numpy((enlarged / 255.0 - mean) / std).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = network(seen).numpy()
+    logits, maps = classifier.run(views)
+    assert maps.shape == (5, 7, 3, 3)
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+    answer = classifier.answer(views[0])
+    by_gradient = gradient_grad_cam(
+        network_from_graph(graph), views[0], DIAGNOSES[0], preprocessing=ENLARGED
+    )
+    np.testing.assert_allclose(grad_cam(answer.explanation, DIAGNOSES[0]), by_gradient, atol=1e-5)
+    # Three cells of 64 / 3 px share the view: the middle one's centre is the view's.
+    x, y = answer.explanation.to_image @ np.array([1.0, 1.0, 1.0])
+    assert (x, y) == pytest.approx((31.5, 31.5))
 
 
 def test_closed_form_and_gradients_agree_at_the_last_layer(

@@ -22,7 +22,7 @@ from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError, read_weights
 from dermassist.training import module as training_module
 from dermassist.training.module import SELECTION_METRIC, LesionModule
-from dermassist.training.run import Parts, RunSettings, TrainingOutcome, read_record, train
+from dermassist.training.run import Parts, RunSettings, Start, TrainingOutcome, read_record, train
 
 EPOCHS = 3
 PREPROCESSING = Preprocessing(size_px=32)
@@ -97,7 +97,7 @@ def run(
     workers: int = 0,
 ) -> TrainingOutcome:
     settings = RunSettings(directory, workers=workers, accelerator="cpu", progress=False)
-    return train(config, *material, settings, initial_weights=start_weights(), callbacks=callbacks)
+    return train(config, *material, settings, start=Start(start_weights()), callbacks=callbacks)
 
 
 def assert_same_weights(one: TrainingOutcome, other: TrainingOutcome) -> None:
@@ -277,7 +277,7 @@ def test_weights_that_do_not_fit_are_refused(material: Material, tmp_path: Path)
     del weights["features.3.conv.0.0.weight"]
     settings = RunSettings(tmp_path / "run", workers=0, accelerator="cpu", progress=False)
     with pytest.raises(WeightsError, match=r"do not fit: 1 feature tensors"):
-        train(make_config(), *material, settings, initial_weights=weights)
+        train(make_config(), *material, settings, start=Start(weights))
 
 
 def test_every_epoch_learns_in_its_own_size(

@@ -20,7 +20,7 @@ from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import read_ham10000
 from dermassist.imaging import Preprocessing
 from dermassist.model.network import MobileNetV2
-from dermassist.training.run import Parts, RunSettings, train
+from dermassist.training.run import Parts, RunSettings, Start, train
 
 IMAGES_A_STEP = 8
 PREPROCESSING = Preprocessing(size_px=32)
@@ -81,7 +81,7 @@ def main() -> None:
         Parts(records[: 2 * IMAGES_A_STEP], records[-IMAGES_A_STEP:]),
         open_cache(records, PREPROCESSING, folder / "cache", pixel_aspect=1.0),
         RunSettings(folder / "run", workers=0, devices=devices, accelerator="cpu", progress=False),
-        initial_weights=lively_weights(),
+        start=Start(lively_weights()),
         callbacks=[SaveGradients(folder / "gradients.pt")],
     )
 

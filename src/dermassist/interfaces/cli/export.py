@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,11 +20,18 @@ from dermassist.interfaces.cli.output import progress, say, say_json
 from dermassist.interfaces.cli.requirement import require_training
 
 if TYPE_CHECKING:
+    from dermassist.imaging import Preprocessing
     from dermassist.model.bundle import Bundle
+    from dermassist.model.network import MobileNetV2
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished  dermassist train  run.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a finished  dermassist train  run, or of a model to export anew."
+        ),
+    ],
     data: DataFolder,
     out: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is replaced.")],
     *,
@@ -32,29 +40,29 @@ def export(
     ] = "last",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "dermassist-mobilenetv2",
     version: Annotated[str, typer.Option(help="Version of the model.")] = "0",
+    network_px: Annotated[
+        int | None,
+        typer.Option(help="Side the network looks at; by default what the run was trained for."),
+    ] = None,
     splits: SplitFile = DEFAULT_SPLITS,
     as_json: Json = False,
 ) -> None:
     """Export a trained network to ONNX, calibrate it on validation images, write the bundle."""
     require_training("Exporting")
-    from dermassist.config import TrainingConfig  # noqa: PLC0415 - keeps --help fast
-    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
+    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415 - keeps --help fast
     from dermassist.data.split import Part, read_splits, select  # noqa: PLC0415
-    from dermassist.model.network import MobileNetV2  # noqa: PLC0415
-    from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
     from dermassist.publication import Material, Origin, publish  # noqa: PLC0415
-    from dermassist.training.run import read_record  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
     _check_replaceable(out)
-    record, drawn = read_record(run), read_splits(splits)
-    origin = record["origin"]
+    record, drawn = _training_record(run, weights), read_splits(splits)
+    origin = record.get("origin", {})
     if (origin.get("protocol"), origin.get("splits_sha256")) != ("lesion", drawn.sha256):
         raise ConfigError(f"{run}: was not trained on the lesion-grouped splits of {splits}")
-    recipe = TrainingConfig.from_dict(record["config"], where=str(run))
-    network = MobileNetV2(dropout=recipe.model.dropout)
-    load_weights(network, read_weights(run / f"{weights}_model.pth"))
+    network, preprocessing = _trained_network(run, weights)
+    if network_px is not None:
+        preprocessing = replace(preprocessing, network_px=network_px)
     dataset = read_ham10000(data)
     train, validation = (
         select(dataset.records, drawn.image_ids(part, test_fold=origin["fold"]))
@@ -63,9 +71,9 @@ def export(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     with progress("Calibrating", len(train) + len(validation)) as advance:
         bundle = publish(
-            network.eval(),
-            recipe.preprocessing,
-            Origin(name, version, created, {**record, "weights": weights}),
+            network,
+            preprocessing,
+            Origin(name, version, created, record),
             out,
             material=Material(train, validation, dataset.pixel_aspect),
             advance=advance,
@@ -75,6 +83,34 @@ def export(
         say_json({"bundle": str(out), "sha256": bundle.sha256, "temperature": temperature})
     else:
         _say_bundle(bundle)
+
+
+def _training_record(folder: Path, weights: str) -> dict[str, Any]:
+    """Read how a run was trained, or the run that a bundle was made of."""
+    from dermassist.model.bundle import MANIFEST_NAME, read_bundle  # noqa: PLC0415
+    from dermassist.training.run import read_record  # noqa: PLC0415
+
+    if (folder / MANIFEST_NAME).is_file():
+        return read_bundle(folder).manifest.training
+    return {**read_record(folder), "weights": weights}
+
+
+def _trained_network(folder: Path, weights: str) -> tuple[MobileNetV2, Preprocessing]:
+    """Read the network of a run or of a bundle, and how its images are prepared."""
+    from dermassist.config import TrainingConfig  # noqa: PLC0415
+    from dermassist.model.bundle import MANIFEST_NAME, read_bundle  # noqa: PLC0415
+    from dermassist.model.graph import network_from_graph  # noqa: PLC0415
+    from dermassist.model.network import MobileNetV2  # noqa: PLC0415
+    from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
+    from dermassist.training.run import read_record  # noqa: PLC0415
+
+    if (folder / MANIFEST_NAME).is_file():
+        bundle = read_bundle(folder)
+        return network_from_graph(bundle.graph), bundle.manifest.preprocessing
+    recipe = TrainingConfig.from_dict(read_record(folder)["config"], where=str(folder))
+    network = MobileNetV2(dropout=recipe.model.dropout)
+    load_weights(network, read_weights(folder / f"{weights}_model.pth"))
+    return network.eval(), recipe.preprocessing
 
 
 def _check_replaceable(out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,12 @@ def protocol(
     init: Annotated[
         str, typer.Option(envvar=INIT_VARIABLE, help="Weights to start from, or 'imagenet'.")
     ] = IMAGENET,
+    teachers: Annotated[
+        Path | None,
+        typer.Option(
+            help="RUNS/PROTOCOL of an earlier call; each trial's network teaches its own trial."
+        ),
+    ] = None,
     weights: Annotated[
         str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
     ] = "last",
@@ -82,7 +89,7 @@ def protocol(
         remark("The paper's protocol: lesions leak into its test part, which also selects.")
     due = [trial for trial in wanted if not is_tested(trial, place)]
     if due:
-        bench = _bench(config, dataset, init, weights, cache)
+        bench = replace(_bench(config, dataset, init, weights, cache), teachers=teachers)
         for trial in due:
             watched = sys.stdout.isatty() and not as_json
             run = RunSettings(runs / name.value / trial.name, workers=workers, progress=watched)

@@ -52,6 +52,10 @@ def train(
             help="Weights to start from: a file, or 'imagenet' to download torchvision's.",
         ),
     ] = IMAGENET,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Model bundle, trained on the same part, whose answers are learned too."),
+    ] = None,
     splits: SplitFile = DEFAULT_SPLITS,
     protocol: Annotated[
         Protocol,
@@ -75,14 +79,17 @@ def train(
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.training.run import Parts, RunSettings  # noqa: PLC0415
+    from dermassist.training.run import Parts, RunSettings, Start  # noqa: PLC0415
     from dermassist.training.run import train as run_training  # noqa: PLC0415
+    from dermassist.training.teacher import read_teacher  # noqa: PLC0415
 
     recipe, drawn = read_config(config), read_splits(splits)
     dataset = read_ham10000(data)
     trial = _trial(protocol, dataset.records, drawn, fold=fold, source=source)
     parts = Parts(trial.train, trial.validation)
     weights = initial_weights(init)
+    taught = read_teacher(teacher, trial.origin, recipe.preprocessing) if teacher else None
+    start = Start(weights, taught)
     with progress("Decoding", len(dataset.records)) as advance:
         fields = open_cache(
             dataset.records,
@@ -98,7 +105,7 @@ def train(
     )
     origin = {**trial.origin, "initial_weights": describe_init(init)}
     before = _checkpoint_time(out)
-    outcome = run_training(recipe, parts, fields, settings, initial_weights=weights, origin=origin)
+    outcome = run_training(recipe, parts, fields, settings, start=start, origin=origin)
     # Every epoch writes a checkpoint, so the same one means that nothing was left to train.
     _say_outcome(outcome, trained=_checkpoint_time(out) != before, as_json=as_json)
 

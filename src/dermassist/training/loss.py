@@ -1,0 +1,76 @@
+"""What training minimises: weighted cross-entropy, its adjustments, and a teacher's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dermassist.config import DistillationSection, OptimisationSection
+
+
+class LesionLoss(nn.Module):
+    """Weighted, smoothed cross-entropy of logits ``(N, 7)`` and labels ``(N,)``, 0 to 6.
+
+    Args:
+        settings: class weights, smoothing and adjustment.
+        class_counts: training images of each class.
+    """
+
+    shift: Tensor
+
+    def __init__(self, settings: OptimisationSection, *, class_counts: Sequence[int]) -> None:
+        super().__init__()
+        weights = class_weights(class_counts, power=settings.class_weight_power)
+        self.entropy = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
+        shift = settings.logit_adjustment * log_priors(class_counts)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss, a scalar.
+
+        The shift makes the network learn logits that are right for classes of equal frequency,
+        or part of the way there (Menon et al., ICLR 2021, equation 10).
+        """
+        loss: Tensor = self.entropy(logits + self.shift, labels)
+        return loss
+
+
+def class_weights(counts: Sequence[int], *, power: float) -> Tensor:
+    """Return ``counts ** -power``, scaled so that the mean weight of an image is 1.
+
+    Args:
+        counts: training images of each class; a class without images gets weight 0.
+        power: 0 no weighting, 0.5 square root, 1 every class weighs the same in total.
+    """
+    frequency = torch.tensor(counts, dtype=torch.float64)
+    raw = torch.where(frequency > 0, frequency.clamp(min=1) ** -power, 0.0)
+    return (raw * frequency.sum() / (raw * frequency).sum()).float()
+
+
+def log_priors(counts: Sequence[int]) -> Tensor:
+    """Return the log share of every class; one without images counts as having one."""
+    frequency = torch.tensor(counts, dtype=torch.float64).clamp(min=1)
+    return (frequency / frequency.sum()).log().float()
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, settings: DistillationSection) -> Tensor:
+    """Return how far a student's answers are from a teacher's (Hinton et al., 2015, section 2).
+
+    Args:
+        student: logits ``(N, 7)``.
+        teacher: logits ``(N, 7)`` for the same views.
+        settings: holds the temperature T.
+
+    Returns:
+        ``T² KL(teacher ‖ student)``, mean over images.
+    """
+    temperature = settings.temperature
+    divergence = nn.functional.kl_div(
+        (student / temperature).log_softmax(1),
+        (teacher / temperature).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return divergence * temperature**2

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from dermassist.config import DistillationSection, OptimisationSection
+from dermassist.training.loss import LesionLoss, class_weights, distillation_loss
+
+COUNTS = [30, 50, 100, 10, 110, 670, 30]
+
+
+def settings(**changes: float) -> OptimisationSection:
+    plain = {"class_weight_power": 0.0, "label_smoothing": 0.0, "logit_adjustment": 0.0}
+    return OptimisationSection(**{**plain, **changes})  # type: ignore[arg-type] # floats all
+
+
+def test_without_adjustments_it_is_cross_entropy() -> None:
+    logits, labels = torch.randn(9, 7), torch.arange(9) % 7
+    given = LesionLoss(settings(), class_counts=COUNTS)(logits, labels)
+    torch.testing.assert_close(given, nn.functional.cross_entropy(logits, labels))
+
+
+def test_full_adjustment_makes_even_logits_answer_with_the_frequencies() -> None:
+    # Equation 10 of Menon et al.: with no evidence at all the loss is that of the class shares.
+    logits = torch.zeros(7, 7)
+    labels = torch.arange(7)
+    given = LesionLoss(settings(logit_adjustment=1.0), class_counts=COUNTS)(logits, labels)
+    shares = [count / sum(COUNTS) for count in COUNTS]
+    assert float(given) == pytest.approx(-sum(math.log(share) for share in shares) / 7, rel=1e-5)
+
+
+def test_the_adjustment_is_no_weight_of_the_network() -> None:
+    assert "shift" not in LesionLoss(settings(), class_counts=COUNTS).state_dict()
+
+
+def test_class_weights_have_mean_one_over_the_images() -> None:
+    weights = class_weights(COUNTS, power=0.6)
+    mean = sum(float(w) * n for w, n in zip(weights, COUNTS, strict=True)) / sum(COUNTS)
+    assert mean == pytest.approx(1.0, rel=1e-5)
+    assert float(weights[3] / weights[5]) == pytest.approx(67**0.6, rel=1e-4)
+
+
+def test_a_pupil_that_answers_like_its_teacher_has_nothing_to_learn() -> None:
+    logits = torch.randn(5, 7)
+    section = DistillationSection()
+    torch.testing.assert_close(distillation_loss(logits, logits, section), torch.tensor(0.0))
+    # Adding the same to every logit changes no probability.
+    torch.testing.assert_close(
+        distillation_loss(logits, logits + 3.0, section), torch.tensor(0.0), atol=1e-6, rtol=0
+    )
+
+
+def test_distillation_by_hand() -> None:
+    student, teacher = torch.zeros(1, 2), torch.tensor([[math.log(9.0) * 2.0, 0.0]])
+    # At temperature 2 the teacher says 9/10 and 1/10, the student 1/2 each.
+    expected = 4.0 * (0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5))
+    given = distillation_loss(student, teacher, DistillationSection(temperature=2.0))
+    assert float(given) == pytest.approx(expected, rel=1e-5)
