@@ -2,7 +2,8 @@
 
 Three questions, all answered on the validation part, never on the test fold:
 
-1. To which side should the square be enlarged before the first convolution?
+1. To which side should the square be enlarged before the first convolution? And what do a blur,
+   which enlarging brings along, and the mean over flips do instead or besides?
 2. How good are the answers when the square is a centre crop, the whole field (letterbox), or
    something between, and with which fill?
 3. How far do the answers for one image move when it was cropped, padded or resized beforehand?
@@ -66,7 +67,9 @@ def main() -> None:
             "fill": classifier.manifest.preprocessing.fill,
             "network_px": classifier.manifest.preprocessing.seen_px,
         },
-        "enlargements": [_enlargement(images, labels, classifier, s) for s in NETWORK_SIDES_PX],
+        "enlargements": [
+            row for s in NETWORK_SIDES_PX for row in _enlargement(images, labels, classifier, s)
+        ],
         "choices": [_choice(images, labels, classifier, s) for s in _settings(classifier)],
         "stability_images": len(images[::STABILITY_STEP]),
         "stability": _stability(images[::STABILITY_STEP], classifier),
@@ -93,13 +96,20 @@ def _settings(classifier: Classifier) -> list[Preprocessing]:
 
 def _enlargement(
     images: Sequence[Image], labels: NDArray[np.int64], classifier: Classifier, side_px: int
-) -> dict[str, Any]:
-    """Export the same network for another side and measure its answers."""
+) -> list[dict[str, Any]]:
+    """Export the same network for another side and measure its answers to each variant."""
     how = replace(classifier.manifest.preprocessing, network_px=side_px)
     graph = export_graph(network_from_graph(classifier.bundle.graph), how)
     manifest = replace(classifier.manifest, preprocessing=how)
     enlarged = Classifier(Bundle(classifier.bundle.directory, manifest, graph))
-    return {"network_px": side_px, **_measured(labels, _logits(images, enlarged, how))}
+    return [
+        {
+            "network_px": side_px,
+            "variant": name,
+            **_measured(labels, _logits(images, enlarged, how, variants)),
+        }
+        for name, variants in VARIANTS.items()
+    ]
 
 
 def _choice(
@@ -121,15 +131,38 @@ def _measured(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> dict[st
     }
 
 
+def _blurred(views: Image, sigma_px: float) -> Image:
+    return np.stack([np.asarray(cv2.GaussianBlur(v, (0, 0), sigma_px), np.uint8) for v in views])
+
+
+#: From views ``(N, size, size, 3)`` to those whose logits are averaged.
+Variant = Callable[[Image], list[Image]]
+AS_IT_IS: Variant = lambda views: [views]  # noqa: E731 - one of a table of them
+VARIANTS: dict[str, Variant] = {
+    "as it is": AS_IT_IS,
+    "blurred by 0.5 px": lambda views: [_blurred(views, 0.5)],
+    "mean over four flips": lambda views: [
+        views,
+        np.ascontiguousarray(views[:, ::-1]),
+        np.ascontiguousarray(views[:, :, ::-1]),
+        np.ascontiguousarray(views[:, ::-1, ::-1]),
+    ],
+}
+
+
 def _logits(
-    images: Sequence[Image], classifier: Classifier, how: Preprocessing
+    images: Sequence[Image],
+    classifier: Classifier,
+    how: Preprocessing,
+    variant: Variant = AS_IT_IS,
 ) -> NDArray[np.float64]:
     rows = []
     for start in range(0, len(images), BATCH):
         views = [
             to_view(to_field(i, how.size_px), how).pixels for i in images[start : start + BATCH]
         ]
-        rows.append(classifier.run(np.stack(views))[0])
+        answers = [classifier.run(shown)[0] for shown in variant(np.stack(views))]
+        rows.append(np.mean(answers, axis=0))
     return np.concatenate(rows).astype(np.float64)
 
 

@@ -163,10 +163,10 @@ def geometry_enlargements() -> str:
     document = _result("geometry")
     columns = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
     rows = tuple(
-        (f"{row['network_px']} px", *(f"{row[column]:.3f}" for column in columns))
+        (f"{row['network_px']} px", row["variant"], *(f"{row[column]:.3f}" for column in columns))
         for row in document["enlargements"]
     )
-    header = ("Enlarged to", "Accuracy", "Balanced accuracy", "Macro F1", "Log loss")
+    header = ("Enlarged to", "View", "Accuracy", "Balanced accuracy", "Macro F1", "Log loss")
     return render_markdown(Table(f"On {document['part']}", header, rows))
 
 

@@ -156,7 +156,8 @@ def proxied(recipe: TrainingConfig, proxy: ProxySection) -> TrainingConfig:
     """
     return replace(
         recipe,
-        preprocessing=replace(recipe.preprocessing, size_px=proxy.size_px),
+        # Nothing is enlarged: at these sizes that would cost more than the training.
+        preprocessing=replace(recipe.preprocessing, size_px=proxy.size_px, network_px=0),
         optimisation=replace(
             recipe.optimisation,
             epochs=proxy.epochs,
