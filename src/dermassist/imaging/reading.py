@@ -68,6 +68,12 @@ class RasterImage:
     name: str = "image"
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of one of ``pixels`` divided by its height: 1 but for a reduced size's rounding."""
+        height, width, _ = self.pixels.shape
+        return float((self.width * height) / (self.height * width))
+
 
 def read_image(
     source: ImageSource,
