@@ -83,7 +83,10 @@ def answer_records(
         raise DataError("there are no labelled images to answer")
     missing = [record.image_id for record in records if record.path is None]
     if missing:
-        raise DataError(f"{len(missing)} labelled images are missing, {missing[0]} first")
+        raise DataError(
+            f"of {len(records)} labelled images {len(missing)} have no file, {missing[0]} first; "
+            "add the files, or take the rows out of the labels"
+        )
     batches = []
     for start in range(0, len(records), BATCH_SIZE):
         paths = [record.path for record in records[start : start + BATCH_SIZE]]

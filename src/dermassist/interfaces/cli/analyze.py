@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -42,11 +40,14 @@ REPORT_NAME = "DermAssist_Report.pdf"
 
 def analyze(
     image: Annotated[
-        Path | None, typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.")
+        Path | None,
+        typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.", readable=False),
     ] = None,
     *,
     sample: Annotated[bool, typer.Option(help="Analyse the bundled synthetic image.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("dermassist-results"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.", readable=False)] = Path(
+        "dermassist-results"
+    ),
     explain: Annotated[
         str | None,
         typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
@@ -120,9 +121,6 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files or, where one cannot be written, none."""
     from dermassist.storage import replacing  # noqa: PLC0415
 
-    for name in contents:
-        if (out / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(out / name))
     with ExitStack() as stack:
         for name, content in contents.items():
             stack.enter_context(replacing(out / name)).write_bytes(content)

@@ -58,21 +58,32 @@ def evaluate(
     *,
     data: Annotated[
         Path | None,
-        typer.Option(envvar=DATA_VARIABLE, help="Folder that holds HAM10000, with --splits."),
+        typer.Option(
+            envvar=DATA_VARIABLE, help="Folder that holds HAM10000, with --splits.", readable=False
+        ),
     ] = None,
-    splits: Annotated[SplitFile | None, typer.Option("--splits", help="Split file.")] = None,
+    splits: Annotated[
+        SplitFile | None, typer.Option("--splits", help="Split file.", readable=False)
+    ] = None,
     fold: Fold = 0,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
-    images: Annotated[Path | None, typer.Option(help="Folder of any test set's images.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of any test set's images.", readable=False)
+    ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Its labels: ISIC 2018 form or HAM10000's metadata.")
+        Path | None,
+        typer.Option(help="Its labels: ISIC 2018 form or HAM10000's metadata.", readable=False),
     ] = None,
     squeezed_from: SqueezedFrom = None,
-    save: Annotated[Path | None, typer.Option(help="JSON file for the whole report.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="JSON file for the whole report.", readable=False)
+    ] = None,
     store: Annotated[bool, typer.Option(help="Store the report in the model's manifest.")] = False,
     errors: Annotated[
         Path | None,
-        typer.Option(help="Folder for a gallery of the worst mistakes with their heatmaps."),
+        typer.Option(
+            help="Folder for a gallery of the worst mistakes with their heatmaps.", readable=False
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = DEFAULT_SEED,
     model: Model = None,
@@ -133,7 +144,7 @@ def _outside(images: Path | None, labels: Path | None, aspect: float | None) -> 
     if images is None or labels is None:
         raise ConfigError("--images and --labels go together")
     if not images.is_dir():
-        raise DataError(f"{images}: no such folder")
+        raise DataError(f"{images}: no such folder; check the name")
     dataset = locate(read_labels(labels), images, pixel_aspect=aspect)
     description = (
         f"{labels}, {len(dataset.records)} images. Whether the model has seen any of them in "

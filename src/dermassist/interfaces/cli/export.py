@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished  dermassist train  run.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a finished  dermassist train  run.", readable=False)
+    ],
     data: DataFolder,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the bundle; one that is there is replaced.", readable=False),
+    ],
     *,
     weights: Annotated[
         str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
