@@ -113,13 +113,18 @@ def evaluate_answers(answers: Answers, *, random: np.random.Generator) -> Evalua
         answers.probabilities,
         groups=answers.lesions,
         rng=random,
-        metadata=Metadata(
-            sex=[record.sex for record in records],
-            age_years=[record.age for record in records],
-            body_site=[record.localization for record in records],
-            source=[record.source for record in records],
-            dx_type=[record.dx_type for record in records],
-        ),
+        metadata=metadata_of(records),
+    )
+
+
+def metadata_of(records: Sequence[Record]) -> Metadata:
+    """Return what the records say beside diagnosis and lesion, in their order."""
+    return Metadata(
+        sex=[record.sex for record in records],
+        age_years=[record.age for record in records],
+        body_site=[record.localization for record in records],
+        source=[record.source for record in records],
+        dx_type=[record.dx_type for record in records],
     )
 
 
