@@ -213,10 +213,13 @@ def artifacts() -> str:
         for kind in ("clean", "all")
     )
     header = ("Step", "Grey levels changed, mean", "Pixels changed by more than 8 levels")
-    title = f"{document['images']} training images, {document['clean_images']} of them clean"
+    title = (
+        f"{document['clean_images']} training images without hair, {document['images']} of any kind"
+    )
     hair = document["drawn_hair"]
     sentence = (
-        f"Hairs drawn on the clean images: {hair['share_of_hair_pixels_found']:.0%} of their "
+        f"Hair is found in {document['clean_share_with_hair_found']:.0%} of the clean images. Drawn "
+        f"on them, {hair['share_of_hair_pixels_found']:.0%} of its "
         f"pixels are found; the error under them falls from {hair['mean_error_before']:.0f} to "
         f"{hair['mean_error_after']:.0f} grey levels."
     )

@@ -83,7 +83,10 @@ def answer_records(
         raise DataError("there are no labelled images to answer")
     missing = [record.image_id for record in records if record.path is None]
     if missing:
-        raise DataError(f"{len(missing)} labelled images are missing, {missing[0]} first")
+        raise DataError(
+            f"of {len(records)} labelled images {len(missing)} have no file, {missing[0]} first; "
+            "add the files, or take the rows out of the labels"
+        )
     batches = []
     for start in range(0, len(records), BATCH_SIZE):
         paths = [record.path for record in records[start : start + BATCH_SIZE]]
@@ -110,13 +113,18 @@ def evaluate_answers(answers: Answers, *, random: np.random.Generator) -> Evalua
         answers.probabilities,
         groups=answers.lesions,
         rng=random,
-        metadata=Metadata(
-            sex=[record.sex for record in records],
-            age_years=[record.age for record in records],
-            body_site=[record.localization for record in records],
-            source=[record.source for record in records],
-            dx_type=[record.dx_type for record in records],
-        ),
+        metadata=metadata_of(records),
+    )
+
+
+def metadata_of(records: Sequence[Record]) -> Metadata:
+    """Return what the records say beside diagnosis and lesion, in their order."""
+    return Metadata(
+        sex=[record.sex for record in records],
+        age_years=[record.age for record in records],
+        body_site=[record.localization for record in records],
+        source=[record.source for record in records],
+        dx_type=[record.dx_type for record in records],
     )
 
 

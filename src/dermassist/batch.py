@@ -44,7 +44,8 @@ def find_images(patterns: Iterable[str]) -> tuple[Path, ...]:
     answered once, where it was named first.
 
     Raises:
-        DataError: a name matches nothing, or two files share the stem that names their row.
+        DataError: a name matches nothing, a folder may not be read, or two files share the stem
+            that names their row.
     """
     found: dict[str, Path] = {}
     for path in (path for pattern in patterns for path in _matches(pattern)):
@@ -121,6 +122,9 @@ def _matches(pattern: str) -> list[Path]:
     path = Path(pattern)
     # os.path, because pathlib's own tests raise for names that are too long.
     if os.path.isdir(path):  # noqa: PTH112
+        # A search passes over what it may not look into.
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise DataError(f"{pattern}: no permission to look into it; change its permissions")
         matches = [p for p in sorted(path.rglob("*")) if _is_image(p, below=path)]
     elif not os.path.lexists(path) and _GLOB_CHARACTERS & set(pattern):
         # pathlib's own glob takes no absolute patterns.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -24,18 +25,22 @@ def replacing(path: Path) -> Iterator[Path]:
     and an earlier file at ``path`` stays as it was.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+        OSError: a folder stands at ``path``, its own folder cannot be written to, or the disk is
+            full. It names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     token = secrets.token_hex(4)
     temporary = path.with_name(f".{path.name[:_NAME_LENGTH]}.{token}{path.suffix}")
-    temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _naming(path, temporary):
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -67,6 +72,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write a UTF-8 file with Unix line ends, whole or not at all."""
     write_bytes(path, content.encode())
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let errors name the file that was wanted instead of the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _flush(path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dermassist.answering import answer_records
+from dermassist.answering import answer_records, metadata_of
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import FieldCache
 from dermassist.data.ham10000 import Record
@@ -25,7 +25,6 @@ from dermassist.evaluation.decision import estimate_referral
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.prediction_table import PredictionTable, pooled
 from dermassist.evaluation.report import EvaluationReport, build_report
-from dermassist.evaluation.subgroup import Metadata
 from dermassist.inference.classifier import Classifier
 from dermassist.model.bundle import Bundle
 from dermassist.model.network import MobileNetV2
@@ -164,13 +163,7 @@ def summarise_trials(
         table.probabilities,
         groups=lesions,
         rng=random,
-        metadata=Metadata(
-            sex=[record.sex for record in records],
-            age_years=[record.age for record in records],
-            body_site=[record.localization for record in records],
-            source=[record.source for record in records],
-            dx_type=[record.dx_type for record in records],
-        ),
+        metadata=metadata_of(records),
     )
     referral = estimate_referral(table.labels, table.referred, groups=lesions, rng=random)
     sets = estimate_sets(table.sets, table.labels, groups=lesions, rng=random)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
 from dermassist.data.split import Part, Splits, read_splits, select
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.explain.activation_map import grad_cam
 from dermassist.explain.gradient import gradient_grad_cam
-from dermassist.imaging import Preprocessing
+from dermassist.imaging import Preprocessing, read_image, to_field
 from dermassist.inference.classifier import Classifier, softmax
 from dermassist.inference.export import ServingNetwork
 from dermassist.interfaces.cli import main
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.real_data
 
 SPLITS = Path(__file__).parents[2] / "splits" / "ham10000.json"
 AGREEMENT_IMAGES = 100
+COMPARED_IMAGES = 40
 EXPLAINED_IMAGES = 3
 
 
@@ -87,9 +90,33 @@ def test_onnx_and_pytorch_agree(
         logits, maps = (output.numpy() for output in serving(torch.from_numpy(views)))
     given_logits, given_maps = shipped.run(views)
     assert len(views) == AGREEMENT_IMAGES
-    given, expected = (softmax(values.astype(np.float64)) for values in (given_logits, logits))
+    temperature = shipped.manifest.temperature or 1.0
+    given, expected = (
+        softmax(values.astype(np.float64) / temperature) for values in (given_logits, logits)
+    )
     np.testing.assert_allclose(given, expected, atol=1e-4)
     np.testing.assert_allclose(given_maps, maps, atol=1e-3)
+
+
+def test_a_picture_is_answered_alike_as_png_and_as_jpeg(
+    shipped: Classifier, tested: tuple[Record, ...], dataset: Ham10000
+) -> None:
+    """The JPEG is decoded at half scale, so its field is made in another way."""
+    pairs = []
+    for record in tested[::40][:COMPARED_IMAGES]:
+        assert record.path is not None
+        field = to_field(read_image(record.path).pixels, 450, pixel_aspect=dataset.pixel_aspect)
+        pairs.append((shipped.predict(field), shipped.predict(_jpeg(field))))
+    assert len(pairs) == COMPARED_IMAGES
+    moved = [np.abs(np.subtract(a.probabilities, b.probabilities)).sum() / 2 for a, b in pairs]
+    assert np.mean(moved) < 0.05
+    assert np.mean([a.diagnosis is b.diagnosis for a, b in pairs]) >= 0.9
+
+
+def _jpeg(field: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(field).save(target, "JPEG", quality=95)
+    return target.getvalue()
 
 
 def test_closed_form_equals_gradients(

@@ -76,7 +76,7 @@ def test_no_records_and_missing_images_are_refused(
     with pytest.raises(DataError, match="no labelled images"):
         answer_records((), classifier)
     gone = [replace(records[0], path=None), records[1], replace(records[2], path=None)]
-    with pytest.raises(DataError, match="2 labelled images are missing, ISIC_0000000 first"):
+    with pytest.raises(DataError, match="2 have no file, ISIC_0000000 first; add the files"):
         answer_records(gone, classifier)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_nothing_found_is_refused(tmp_path: Path) -> None:
             find_images([str(pattern)])
 
 
+def test_a_folder_that_may_not_be_read_is_no_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.jpg")
+    # Root may read every folder, so whoever runs the test is refused here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(DataError, match="no permission to look into it; change its permissions"):
+        find_images([str(tmp_path)])
+
+
 def test_no_names_give_no_images() -> None:
     assert find_images([]) == ()
 
@@ -147,7 +158,7 @@ def test_unreadable_files_keep_their_place(
             expected = classifier.predict(images[k]).logits
             np.testing.assert_allclose(outcome.prediction.logits, expected, atol=1e-4)
         if outcome.error is not None:
-            assert outcome.error.startswith(f"{k}.png: ")
+            assert outcome.error.startswith(f"{images[k]}: ")
 
 
 def test_pixel_aspect_holds_for_every_file(classifier: Classifier, images: list[Path]) -> None:

@@ -100,7 +100,10 @@ def test_the_paper_configuration_is_the_paper() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"optimizer": {}}, r"^file: unknown key 'optimizer'; known are augmentation, distillation, model, opt"),
+        (
+            {"optimizer": {}},
+            r"^file: unknown key 'optimizer'; known are augmentation, distillation, model, opt",
+        ),
         ({"optimisation": {"lr": 1}}, r"^file: unknown key 'optimisation\.lr'; known are .*epochs"),
         ({"preprocessing": {"size": 1}}, r"^file: unknown key 'preprocessing\.size'; known"),
         ({"optimisation": 3}, r"^file: optimisation must be a section, got 3"),

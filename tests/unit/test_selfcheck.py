@@ -34,6 +34,10 @@ def test_record_names_the_sample_and_its_probabilities(
     }
 
 
+def test_the_model_that_ships_answers_as_it_did_when_it_was_made() -> None:
+    assert check_sample(Classifier.load(threads=1)).passed
+
+
 def test_own_answer_passes(classifier: Classifier, record: dict[str, object]) -> None:
     check = check_sample(storing(classifier, record))
     assert check.deviation < 1e-6

@@ -47,6 +47,29 @@ def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+def test_a_folder_in_the_way_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    entered = False
+    with pytest.raises(IsADirectoryError) as caught, replacing(tmp_path):
+        entered = True
+    assert not entered
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_errors_name_the_wanted_file_not_the_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    with pytest.raises(FileNotFoundError) as caught, replacing(path) as temporary:  # noqa: PT012
+        temporary.unlink()
+        temporary.read_bytes()
+    assert caught.value.filename == str(path)
+    assert "No such file" in str(caught.value)
+
+
+def test_errors_about_other_files_stay_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
 def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> None:

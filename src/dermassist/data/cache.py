@@ -21,7 +21,7 @@ from dermassist.errors import DataError
 from dermassist.imaging import Preprocessing, apply_steps, read_image, to_field
 from dermassist.storage import replacing, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PIXELS_NAME = "fields.uint8"
 INDEX_NAME = "fields.json"
 
@@ -137,7 +137,8 @@ def _decode(
     record: Record, preprocessing: Preprocessing, *, pixel_aspect: float
 ) -> NDArray[np.uint8]:
     image = read_image(_path(record), reduce_to_px=preprocessing.size_px)
-    field = to_field(image.pixels, preprocessing.size_px, pixel_aspect=pixel_aspect)
+    aspect = pixel_aspect * image.pixel_aspect
+    field = to_field(image.pixels, preprocessing.size_px, pixel_aspect=aspect)
     return apply_steps(field, preprocessing.steps)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +73,8 @@ def read_ham10000(directory: Path, *, pixel_aspect: float | None = None) -> Ham1
     """
     if not directory.is_dir():
         raise DataError(f"{directory}: no such folder; name the folder that holds HAM10000")
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise DataError(f"{directory}: no permission to look into it; change its permissions")
     return locate(read_metadata(_find_metadata(directory)), directory, pixel_aspect=pixel_aspect)
 
 

@@ -22,7 +22,12 @@ HAIR_KERNEL_PX = 9
 HAIR_CONTRAST = 18
 #: A hair is long: connected pieces shorter than this are structure (dots, network) and stay.
 HAIR_MIN_LENGTH_PX = 28
-HAIR_MIN_ELONGATION = 4.0
+#: And thin: length squared over area, which is length over width for a straight line. Network,
+#: furrows and globules that touch each other reach 13.
+HAIR_MIN_ELONGATION = 14.0
+#: Hairs that cross are one piece with less elongation, but far longer than any structure.
+TANGLE_MIN_LENGTH_PX = 150
+TANGLE_MIN_ELONGATION = 10.0
 INPAINT_RADIUS_PX = 3
 SMOOTHING_DIAMETER_PX = 5
 SMOOTHING_SIGMA_COLOUR = 12.0
@@ -51,7 +56,12 @@ def hair_mask(image: Image) -> NDArray[np.uint8]:
     darker = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel)
     candidates = (darker >= HAIR_CONTRAST).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
-    hairs = [label for label in range(1, count) if _is_hair(stats[label])]
+    height, width = grey.shape
+    hairs = [
+        label
+        for label in range(1, count)
+        if _is_hair(stats[label]) and not _lies_on_edge(stats[label], width=width, height=height)
+    ]
     mask = np.isin(labels, hairs).astype(np.uint8) * 255
     return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)), np.uint8)
 
@@ -62,7 +72,18 @@ def _is_hair(stats: NDArray[np.int32]) -> bool:
         float(stats[column]) for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA)
     )
     length = float(np.hypot(width, height))
-    return length >= HAIR_MIN_LENGTH_PX and length * length >= HAIR_MIN_ELONGATION * area
+    elongation = length * length / area
+    if length >= TANGLE_MIN_LENGTH_PX:
+        return elongation >= TANGLE_MIN_ELONGATION
+    return length >= HAIR_MIN_LENGTH_PX and elongation >= HAIR_MIN_ELONGATION
+
+
+def _lies_on_edge(stats: NDArray[np.int32], *, width: int, height: int) -> bool:
+    """Tell the rim of a dark corner, which follows the image's edge, from a hair."""
+    left, top = int(stats[cv2.CC_STAT_LEFT]), int(stats[cv2.CC_STAT_TOP])
+    right, bottom = left + stats[cv2.CC_STAT_WIDTH], top + stats[cv2.CC_STAT_HEIGHT]
+    near = HAIR_KERNEL_PX
+    return bool(right <= near or bottom <= near or left >= width - near or top >= height - near)
 
 
 def correct_brightness(image: Image) -> Image:

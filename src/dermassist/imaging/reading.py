@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,12 @@ class RasterImage:
     name: str = "image"
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of one of ``pixels`` divided by its height: 1 but for a reduced size's rounding."""
+        height, width, _ = self.pixels.shape
+        return float((self.width * height) / (self.height * width))
+
 
 def read_image(
     source: ImageSource,
@@ -81,7 +87,7 @@ def read_image(
     Args:
         source: a path, the bytes of a file, an array ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``
             (uint8, uint16, or float in 0..1; RGB order) or a Pillow image.
-        name: what errors and results call it; the file's name by default.
+        name: what errors and results call it; by default its path and the file's name.
         reduce_to_px: a JPEG may be decoded at 1/2, 1/4 or 1/8 scale as long as its short side
             stays at least this long. Saves most of the decoding time.
         limits: what is refused.
@@ -98,16 +104,17 @@ def read_image(
     if isinstance(source, Image.Image):
         return _read_pillow(source, name=name or "image", limits=limits)
     if isinstance(source, bytes | bytearray | memoryview):
-        encoded, label = bytes(source), name or "image"
-    elif isinstance(source, str | os.PathLike):
+        return _decode(bytes(source), name or "image", reduce_to_px, limits)
+    if isinstance(source, str | os.PathLike):
         path = Path(source)
-        encoded, label = _read_bytes(path, limits), name or path.name
-    else:
-        raise ImageError(
-            f"{name or 'image'}: cannot be read from a {type(source).__name__}; "
-            "give a path, the file's bytes, an array or a Pillow image"
-        )
-    return _decode(encoded, name=label, reduce_to_px=reduce_to_px, limits=limits)
+        encoded = _read_bytes(path, limits)
+        # Errors say where the file lies; results, which travel further, do not.
+        raster = _decode(encoded, name or str(path), reduce_to_px, limits)
+        return replace(raster, name=name or path.name)
+    raise ImageError(
+        f"{name or 'image'}: cannot be read from a {type(source).__name__}; "
+        "give a path, the file's bytes, an array or a Pillow image"
+    )
 
 
 def _read_bytes(path: Path, limits: ReadingLimits) -> bytes:
@@ -138,7 +145,7 @@ def _check_bytes(count: int, name: str, limits: ReadingLimits) -> None:
 
 
 def _decode(
-    encoded: bytes, *, name: str, reduce_to_px: int | None, limits: ReadingLimits
+    encoded: bytes, name: str, reduce_to_px: int | None, limits: ReadingLimits
 ) -> RasterImage:
     _check_bytes(len(encoded), name, limits)
     with pillow_silenced(), open_image(encoded, name) as image:

@@ -160,7 +160,11 @@ class Classifier:
 
     def _to_view(self, raster: RasterImage, pixel_aspect: float) -> View:
         preprocessing = self.manifest.preprocessing
-        field = to_field(raster.pixels, preprocessing.size_px, pixel_aspect=pixel_aspect)
+        field = to_field(
+            raster.pixels,
+            preprocessing.size_px,
+            pixel_aspect=pixel_aspect * raster.pixel_aspect,
+        )
         view = to_view(field, preprocessing)
         height, width = field.shape[:2]
         to_image = rescale_map(

@@ -43,7 +43,8 @@ def test_missing_and_unreadable_images_are_named(run: Run, make_ham10000: Make) 
     outcome = run("data", "check", place)
     assert outcome.status == ExitStatus.CHECK_FAILED
     assert "  missing (1): ISIC_0000003" in outcome.lines
-    assert any(line.startswith("  unreadable (1): ISIC_0000005.jpg: ") for line in outcome.lines)
+    unreadable = f"  unreadable (1): {images / 'ISIC_0000005.jpg'}: "
+    assert any(line.startswith(unreadable) for line in outcome.lines)
     assert outcome.lines[-1].startswith("Incomplete: run  dermassist data fetch")
     findings = run("data", "check", place, "--json").json
     assert findings["complete"] is False

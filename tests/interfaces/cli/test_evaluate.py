@@ -263,7 +263,7 @@ def test_labelled_image_that_is_missing(
     labels = write_isic(Path("labels.csv"), (*tested[:3], stranger))
     outcome = run("evaluate", "--images", data / "images", "--labels", labels, "--model", trained)
     assert outcome.status == ExitStatus.DATA
-    assert "1 labelled images are missing, ISIC_9999999 first" in outcome.complaint
+    assert "1 have no file, ISIC_9999999 first; add the files" in outcome.complaint
 
 
 @pytest.mark.parametrize("option", ["--images", "--labels"])

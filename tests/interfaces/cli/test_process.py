@@ -91,7 +91,7 @@ def test_program_refuses_what_is_no_image(tiny_bundle: Path, tmp_path: Path) -> 
     letter.write_text("Dear patient")
     done = call("analyze", letter, "--model", tiny_bundle, "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("dermassist: letter.jpg: is not an image")
+    assert done.stderr.startswith(f"dermassist: {letter}: is not an image")
     assert not (tmp_path / "out").exists()
 
 

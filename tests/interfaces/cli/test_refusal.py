@@ -6,13 +6,16 @@ import os
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from PIL import Image
 
 from dermassist.interfaces.cli import exit_status
+from dermassist.interfaces.cli.app import app
+from dermassist.interfaces.cli.data import data_app
 from dermassist.interfaces.cli.exit_status import ExitStatus, status_of
 
 from .conftest import Outcome, Run
@@ -114,6 +117,26 @@ def test_refused_image_as_json(
     assert_nothing_written()
 
 
+def every_command() -> Iterator[Callable[..., None]]:
+    for group in (app, data_app):
+        for command in group.registered_commands:
+            assert command.callback is not None
+            yield command.callback
+
+
+def test_typer_judges_no_path_before_our_own_readers_do() -> None:
+    """Or a file without permission would be a usage error without a remedy."""
+    paths = [
+        (command.__name__, name, option)
+        for command in every_command()
+        for name, hint in get_type_hints(command, include_extras=True).items()
+        for option in getattr(hint, "__metadata__", ())
+        if Path in {hint.__origin__, *get_args(hint.__origin__)}
+    ]
+    assert len(paths) >= 20
+    assert [(command, name) for command, name, option in paths if option.readable] == []
+
+
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file"
 )
@@ -136,6 +159,7 @@ def test_denied_image_whoever_runs_the_test(
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     outcome = run("analyze", photo, "--model", tiny_bundle)
     assert outcome.status == ExitStatus.IMAGE
     assert "lesion.jpg: no permission to read it; change its permissions" in outcome.complaint

@@ -8,11 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from dermassist.errors import ConfigError
-from dermassist.imaging import Fill, Preprocessing, RasterImage, to_field, to_view
+from dermassist.imaging import Fill, Preprocessing, RasterImage, read_image, to_field, to_view
 from dermassist.imaging.geometry import rescale_map
 from dermassist.inference.classifier import Classifier
+from dermassist.sample import draw_lesion
+
+from .encoding import encode
 
 SIDES = st.integers(1, 700)
 FILLS = st.sampled_from(["reflect", "replicate", "black"])
@@ -74,6 +78,43 @@ def test_a_square_crop_of_the_same_size_is_not_stretched() -> None:
 def test_an_impossible_pixel_aspect_is_refused(pixel_aspect: float) -> None:
     with pytest.raises(ConfigError, match=r"pixel_aspect must be from 0\.25 to 4\.0, got"):
         to_field(plain(100, 100), 224, pixel_aspect=pixel_aspect)
+
+
+def sharpness(field: NDArray[np.uint8]) -> float:
+    grey = cv2.cvtColor(field, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+
+
+def field_of(raster: RasterImage) -> NDArray[np.uint8]:
+    return to_field(raster.pixels, 224, pixel_aspect=raster.pixel_aspect)
+
+
+@pytest.mark.parametrize("size", [(300, 225), (400, 300), (600, 450), (1000, 750)])
+def test_a_field_is_as_sharp_whatever_size_the_picture_came_in(size: tuple[int, int]) -> None:
+    picture = Image.fromarray(draw_lesion(np.random.default_rng(7), width=1200, height=900))
+    smaller = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+
+    wanted = sharpness(to_field(np.asarray(picture), 224))
+    assert sharpness(to_field(smaller, 224)) == pytest.approx(wanted, rel=0.25)
+
+
+@pytest.mark.parametrize("size", [(600, 450), (900, 675), (1200, 900)])
+def test_a_jpeg_decoded_at_reduced_scale_stays_sharp(size: tuple[int, int]) -> None:
+    picture = Image.fromarray(draw_lesion(np.random.default_rng(7), width=1200, height=900))
+    whole = picture.resize(size, Image.Resampling.LANCZOS)
+    encoded = encode(whole, "JPEG", quality=95, subsampling=0)
+
+    kept = sharpness(field_of(read_image(encoded, reduce_to_px=224)))
+    assert kept >= 0.65 * sharpness(field_of(read_image(whole)))
+
+
+@settings(max_examples=25)
+@given(width=st.integers(224, 1500), height=st.integers(224, 1500))
+def test_reduced_decoding_keeps_the_proportions(width: int, height: int) -> None:
+    encoded = encode(Image.new("RGB", (width, height), "tan"), "JPEG")
+    reduced = field_of(read_image(encoded, reduce_to_px=224))
+
+    assert reduced.shape == field_of(read_image(encoded)).shape
 
 
 # The view.
@@ -140,6 +181,14 @@ def test_the_classifier_maps_to_pixels_of_the_original(classifier: Classifier) -
 
     found = view.to_image @ np.array([*centroid(view.pixels), 1.0])
     np.testing.assert_allclose(found, (2 * 180 + 0.5, 2 * 90 + 0.5), atol=1.0)
+
+
+def test_a_reduced_decoding_lies_where_the_whole_picture_lies(classifier: Classifier) -> None:
+    encoded = encode(Image.new("RGB", (900, 675), "tan"), "JPEG")
+    assert read_image(encoded, reduce_to_px=224).pixels.shape == (338, 450, 3)
+
+    whole = classifier.view(read_image(encoded))
+    np.testing.assert_array_equal(classifier.view(encoded).to_image, whole.to_image)
 
 
 def test_centre_crop_and_letterbox_by_hand() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -30,6 +28,9 @@ from dermassist.interfaces.cli.reporting import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dermassist.diagnosis import Diagnosis
     from dermassist.report import ReportOptions
     from dermassist.results import Assessment
@@ -42,11 +43,14 @@ REPORT_NAME = "DermAssist_Report.pdf"
 
 def analyze(
     image: Annotated[
-        Path | None, typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.")
+        Path | None,
+        typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.", readable=False),
     ] = None,
     *,
     sample: Annotated[bool, typer.Option(help="Analyse the bundled synthetic image.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("dermassist-results"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.", readable=False)] = Path(
+        "dermassist-results"
+    ),
     explain: Annotated[
         str | None,
         typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
@@ -69,7 +73,6 @@ def analyze(
 ) -> None:
     """Answer one image: diagnosis, calibrated probabilities, and where the evidence lies."""
     from dermassist.assessment import assess  # noqa: PLC0415 - keeps --help fast
-    from dermassist.explain.overlay import render_heatmap, render_overlay  # noqa: PLC0415
     from dermassist.imaging import read_image  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
     from dermassist.patient import PatientDetails  # noqa: PLC0415
@@ -87,15 +90,7 @@ def analyze(
         path, classifier=classifier, pixel_aspect=pixel_aspect_of(squeezed_from) or 1.0
     )
     shown = wanted or assessment.prediction.diagnosis
-    info, explanation = assessment.image, assessment.explanation
-    pictures = {
-        HEATMAP_NAME: render_heatmap(
-            explanation, shown, width=info.width, height=info.height, signed=signed
-        ),
-        OVERLAY_NAME: render_overlay(original.pixels, explanation, shown, signed=signed),
-    }
-    record = json.dumps(assessment.to_dict(), indent=1) + "\n"
-    contents = {**pictures, ASSESSMENT_NAME: record.encode()}
+    contents = _contents(assessment, original.pixels, shown, signed=signed)
     if options is not None:
         contents[REPORT_NAME] = make_report(
             assessment,
@@ -116,13 +111,27 @@ def analyze(
         say(NOTICE)
 
 
+def _contents(
+    assessment: Assessment, pixels: NDArray[np.uint8], shown: Diagnosis, *, signed: bool
+) -> dict[str, bytes]:
+    """Return the files that every analysis writes, by name."""
+    from dermassist.explain.overlay import render_heatmap, render_overlay  # noqa: PLC0415
+
+    info, explanation = assessment.image, assessment.explanation
+    record = json.dumps(assessment.to_dict(), indent=1) + "\n"
+    return {
+        HEATMAP_NAME: render_heatmap(
+            explanation, shown, width=info.width, height=info.height, signed=signed
+        ),
+        OVERLAY_NAME: render_overlay(pixels, explanation, shown, signed=signed),
+        ASSESSMENT_NAME: record.encode(),
+    }
+
+
 def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files or, where one cannot be written, none."""
     from dermassist.storage import replacing  # noqa: PLC0415
 
-    for name in contents:
-        if (out / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(out / name))
     with ExitStack() as stack:
         for name, content in contents.items():
             stack.enter_context(replacing(out / name)).write_bytes(content)

@@ -18,7 +18,7 @@ _LISTED = 20
 
 @data_app.command()
 def fetch(
-    directory: Annotated[Path, typer.Argument(help="Folder to fetch into.")],
+    directory: Annotated[Path, typer.Argument(help="Folder to fetch into.", readable=False)],
     *,
     mirror: Annotated[
         str | None,
@@ -52,7 +52,7 @@ def fetch(
 
 @data_app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(help="Folder that holds HAM10000.")],
+    directory: Annotated[Path, typer.Argument(help="Folder that holds HAM10000.", readable=False)],
     *,
     quick: Annotated[bool, typer.Option(help="Do not decode the images.")] = False,
     as_json: Json = False,
@@ -72,9 +72,9 @@ def check(
 
 @data_app.command()
 def split(
-    directory: Annotated[Path, typer.Argument(help="Folder that holds HAM10000.")],
+    directory: Annotated[Path, typer.Argument(help="Folder that holds HAM10000.", readable=False)],
     *,
-    out: Annotated[Path, typer.Option(help="Split file to write.")],
+    out: Annotated[Path, typer.Option(help="Split file to write.", readable=False)],
     seed: Annotated[int, typer.Option(help="Of the random generator.")] = 0,
     as_json: Json = False,
 ) -> None:

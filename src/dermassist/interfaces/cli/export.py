@@ -29,11 +29,15 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a finished  dermassist train  run, or of a model to export anew."
+            help="Folder of a finished  dermassist train  run, or of a model to export anew.",
+            readable=False,
         ),
     ],
     data: DataFolder,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; one that is there is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the bundle; one that is there is replaced.", readable=False),
+    ],
     *,
     weights: Annotated[
         str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")

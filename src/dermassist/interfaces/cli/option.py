@@ -16,7 +16,9 @@ CACHE_VARIABLE = "DERMASSIST_CACHE"
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object instead of text.")]
 Model = Annotated[
     Path | None,
-    typer.Option("--model", help="Folder of a model bundle; by default the one that ships."),
+    typer.Option(
+        "--model", help="Folder of a model bundle; by default the one that ships.", readable=False
+    ),
 ]
 SqueezedFrom = Annotated[
     str | None,
@@ -28,15 +30,20 @@ SqueezedFrom = Annotated[
 ]
 DataFolder = Annotated[
     Path,
-    typer.Option("--data", envvar=DATA_VARIABLE, help="Folder that holds HAM10000."),
+    typer.Option(
+        "--data", envvar=DATA_VARIABLE, help="Folder that holds HAM10000.", readable=False
+    ),
 ]
 CacheFolder = Annotated[
     Path,
     typer.Option(
-        "--cache", envvar=CACHE_VARIABLE, help="Folder for decoded images (about 2 GB), reused."
+        "--cache",
+        envvar=CACHE_VARIABLE,
+        help="Folder for decoded images (about 2 GB), reused.",
+        readable=False,
     ),
 ]
-SplitFile = Annotated[Path, typer.Option("--splits", help="Split file.")]
+SplitFile = Annotated[Path, typer.Option("--splits", help="Split file.", readable=False)]
 Fold = Annotated[int, typer.Option("--fold", min=0, max=4, help="Fold that is the test fold.")]
 
 #: Proportions of photographs; what the geometry accepts.

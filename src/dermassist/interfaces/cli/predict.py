@@ -15,7 +15,9 @@ from dermassist.interfaces.cli.output import NOTICE, progress, remark, say, say_
 def predict(
     paths: Annotated[list[str], typer.Argument(help="Images, folders and glob patterns.")],
     *,
-    csv: Annotated[Path, typer.Option("--csv", help="Table to write, in the ISIC 2018 form.")],
+    csv: Annotated[
+        Path, typer.Option("--csv", help="Table to write, in the ISIC 2018 form.", readable=False)
+    ],
     batch_size: Annotated[int, typer.Option(min=1, max=512)] = 16,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
@@ -24,20 +26,21 @@ def predict(
     """Answer many images into a CSV file; unreadable ones are listed and do not stop the rest."""
     from dermassist.batch import find_images, predict_files, render_isic_csv  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
-    from dermassist.storage import write_bytes  # noqa: PLC0415
+    from dermassist.storage import replacing  # noqa: PLC0415
 
     images = find_images(paths)
     aspect = pixel_aspect_of(squeezed_from) or 1.0
     classifier = Classifier.load(model)
     outcomes = []
-    with progress("Images", len(images)) as advance:
+    # Entered first: a place that cannot be written to is told before the work, not after it.
+    with replacing(csv) as table, progress("Images", len(images)) as advance:
         for outcome in predict_files(
             images, classifier, batch_size=batch_size, pixel_aspect=aspect
         ):
             outcomes.append(outcome)
             advance()
-    # A file's name may hold bytes that are no text; the table shows them escaped.
-    write_bytes(csv, render_isic_csv(outcomes).encode(errors="backslashreplace"))
+        # A file's name may hold bytes that are no text; the table shows them escaped.
+        table.write_bytes(render_isic_csv(outcomes).encode(errors="backslashreplace"))
     failures = [outcome for outcome in outcomes if outcome.error is not None]
     answered = len(outcomes) - len(failures)
     if as_json:

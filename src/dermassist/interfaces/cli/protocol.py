@@ -41,7 +41,9 @@ BOOTSTRAP_SEED = 0
 
 def protocol(
     name: Annotated[Protocol, typer.Argument(help="lesion, paper or source.")],
-    config: Annotated[Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.")],
+    config: Annotated[
+        Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.", readable=False)
+    ],
     data: DataFolder,
     *,
     only: Annotated[
@@ -49,10 +51,14 @@ def protocol(
         typer.Option(help="Train and test this trial alone: fold0 to fold4, or a source's name."),
     ] = None,
     runs: Annotated[
-        Path, typer.Option(help="Receives RUNS/PROTOCOL/TRIAL, from which a killed run resumes.")
+        Path,
+        typer.Option(
+            help="Receives RUNS/PROTOCOL/TRIAL, from which a killed run resumes.", readable=False
+        ),
     ] = DEFAULT_RUNS,
     results: Annotated[
-        Path, typer.Option(help="Receives PROTOCOL.json and each trial's predictions.")
+        Path,
+        typer.Option(help="Receives PROTOCOL.json and each trial's predictions.", readable=False),
     ] = DEFAULT_RESULTS,
     init: Annotated[
         str, typer.Option(envvar=INIT_VARIABLE, help="Weights to start from, or 'imagenet'.")

@@ -30,14 +30,20 @@ if TYPE_CHECKING:
 
 
 def report(
-    case: Annotated[Path, typer.Argument(help="An assessment.json that  analyze  wrote.")],
+    case: Annotated[
+        Path, typer.Argument(help="An assessment.json that  analyze  wrote.", readable=False)
+    ],
     *,
     image: Annotated[
         Path | None,
-        typer.Option(help="The image that was assessed; by default of its name, beside the file."),
+        typer.Option(
+            help="The image that was assessed; by default of its name, beside the file.",
+            readable=False,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="PDF file or folder; by default beside the file.")
+        Path | None,
+        typer.Option(help="PDF file or folder; by default beside the file.", readable=False),
     ] = None,
     explain: Annotated[
         str | None,

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn
+
+from dermassist.interfaces.cli.terminal_bar import TerminalBar
 
 if TYPE_CHECKING:
     from dermassist.tuning.search import Standing
 
 
-class SearchBar:
+class SearchBar(TerminalBar):
     """Draws how far a search is, on standard error where that is a terminal."""
 
     def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            # Not rich's own guess: it draws into pipes and files where FORCE_COLOR is set.
-            disable=not sys.stderr.isatty(),
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        super().__init__(MofNCompleteColumn())
 
     def show(self, standing: Standing) -> None:
         """Move the bar and say the best score so far."""

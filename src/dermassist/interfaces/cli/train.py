@@ -41,9 +41,13 @@ ALREADY_FINISHED = "This run was finished before; nothing was left to train."
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.")],
+    config: Annotated[
+        Path, typer.Option(help="Recipe, a TOML file such as configs/ship.toml.", readable=False)
+    ],
     data: DataFolder,
-    out: Annotated[Path, typer.Option(help="Folder of this run; a killed run resumes from it.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of this run; a killed run resumes from it.", readable=False)
+    ],
     *,
     init: Annotated[
         str,

@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from types import TracebackType
-from typing import Self
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from dermassist.interfaces.cli.terminal_bar import TerminalBar
 
 
-class TransferBar:
+class TransferBar(TerminalBar):
     """Draws what a download reports, on standard error where that is a terminal."""
 
     def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            # Not rich's own guess: it draws into pipes and files where FORCE_COLOR is set.
-            disable=not sys.stderr.isatty(),
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        super().__init__(DownloadColumn(), TransferSpeedColumn())
 
     def start(self, task: str, *, total_bytes: int | None, done_bytes: int = 0) -> None:
         """Begin a bar."""

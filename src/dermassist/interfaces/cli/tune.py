@@ -40,10 +40,15 @@ NONE_FINISHED = "No candidate has finished yet, so there is no best recipe."
 
 
 def tune(
-    config: Annotated[Path, typer.Option(help="Search, a TOML file such as configs/search.toml.")],
+    config: Annotated[
+        Path, typer.Option(help="Search, a TOML file such as configs/search.toml.", readable=False)
+    ],
     data: DataFolder,
     out: Annotated[
-        Path, typer.Option(help="Folder of this search; a killed search resumes from it.")
+        Path,
+        typer.Option(
+            help="Folder of this search; a killed search resumes from it.", readable=False
+        ),
     ],
     *,
     storage: Annotated[
