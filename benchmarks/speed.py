@@ -4,7 +4,8 @@
 
 The base is the bare ONNX forward pass: the same network without maps, on a view that is already
 there. JPEG bytes are enlargements of the bundled synthetic image to 600 x 450 or, with --images,
-re-encoded enlargements of those files. PyTorch is the same network, rebuilt from the graph.
+re-encoded enlargements of those files. PyTorch is the same network, rebuilt from the graph, and is
+given images that were read in the same way.
 Limits that are absolute hold on a two-core laptop-like machine that does nothing else.
 """
 
@@ -23,7 +24,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
@@ -116,7 +116,7 @@ def _forward_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Lin
     predicted = classifier.predict(encoded[0]).diagnosis
 
     def eager() -> None:
-        image = read_image(encoded[0])
+        image = read_image(encoded[0], reduce_to_px=preprocessing.size_px)
         seen = to_view(to_field(image.pixels, preprocessing.size_px), preprocessing)
         gradient_grad_cam(network, seen.pixels, predicted, preprocessing=preprocessing)
 
@@ -156,8 +156,8 @@ def _batch_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Line]
 
         def eager() -> None:
             for path in paths:
-                with Image.open(path) as image:
-                    field = to_field(np.asarray(image.convert("RGB")), preprocessing.size_px)
+                image = read_image(path, reduce_to_px=preprocessing.size_px)
+                field = to_field(image.pixels, preprocessing.size_px)
                 seen = torch.from_numpy(to_view(field, preprocessing).pixels.copy())
                 pixels = (seen.permute(2, 0, 1)[None].float() / 255.0 - mean) / std
                 with torch.no_grad():

@@ -8,8 +8,6 @@ to ``A_k`` is ``w_ck / Z`` everywhere, so Grad-CAM (Selvaraju et al., ICCV 2017,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,21 +20,6 @@ from dermassist.results import Explanation
 #: first pixel: position i is centred on pixel 32 i, its cell's middle is 32 i + 15.5. (Araujo,
 #: Norris, Sim, "Computing receptive fields of convolutional neural networks", Distill 2019.)
 RECEPTIVE_SHIFT = (FEATURE_STRIDE_PX - 1) / 2 / FEATURE_STRIDE_PX
-
-
-@dataclass(frozen=True)
-class EvidenceShare:
-    """How the evidence for one diagnosis is spread over the view.
-
-    Attributes:
-        peak: largest evidence at any position, in logits.
-        positive_share: share of positions with evidence for the diagnosis, 0 to 1.
-        total: mean over positions, which is the logit less its bias.
-    """
-
-    peak: float
-    positive_share: float
-    total: float
 
 
 def grad_cam(explanation: Explanation, diagnosis: Diagnosis) -> NDArray[np.float32]:
@@ -83,16 +66,6 @@ def peak(explanation: Explanation, diagnosis: Diagnosis) -> tuple[float, float]:
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
     x, y = explanation.to_image @ np.array([column - RECEPTIVE_SHIFT, row - RECEPTIVE_SHIFT, 1.0])
     return float(x), float(y)
-
-
-def evidence_share(explanation: Explanation, diagnosis: Diagnosis) -> EvidenceShare:
-    """Measure how strong and how spread the evidence for one diagnosis is."""
-    evidence = explanation.evidence[diagnosis.index]
-    return EvidenceShare(
-        peak=float(evidence.max()),
-        positive_share=float((evidence > 0.0).mean()),
-        total=float(evidence.mean()),
-    )
 
 
 def _interpolation(positions: NDArray[np.float64], count: int) -> NDArray[np.float32]:

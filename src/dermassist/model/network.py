@@ -14,7 +14,6 @@ from torch import Tensor, nn
 INPUT_CHANNELS = 3
 STEM_CHANNELS = 32
 FEATURE_CHANNELS = 1280
-FEATURE_STRIDE = 32
 
 
 class Stage(NamedTuple):
