@@ -68,11 +68,12 @@ class Crew:
             worker.process.kill()
         for worker in self._workers.values():
             worker.process.join()
+            _hear_out(worker)
             worker.line.close()
 
     @property
     def trials(self) -> set[int]:
-        """Return the numbers of the trials that are being evaluated here."""
+        """Return the numbers of the trials that are evaluated here or were when this ended."""
         return {each.trial for each in self._workers.values() if each.trial is not None}
 
     @property
@@ -163,6 +164,16 @@ def _heard(line: Connection) -> Message | None:
     except (EOFError, OSError):
         return None
     return message
+
+
+def _hear_out(dead: _Worker) -> None:
+    """Note what a process that has gone had begun or ended while nobody listened."""
+    while (message := _heard(dead.line)) is not None:
+        match message:
+            case Begun(number):
+                dead.trial = number
+            case Ended():
+                dead.trial = None
 
 
 @contextmanager

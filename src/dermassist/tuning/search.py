@@ -116,12 +116,10 @@ def run_search(
             give_back=lambda number: give_back(study, [number], retries=RETRIES_AFTER_DEATH),
         )
         with loss_explained(settings.place):
-            return SearchOutcome(study, finished=_work(study, declaration, crew, settings.watch))
+            return SearchOutcome(study, finished=_work(study, declaration, crew, settings))
 
 
-def _work(
-    study: Study, declaration: Declaration, crew: Crew, watch: Callable[[Standing], None]
-) -> bool:
+def _work(study: Study, declaration: Declaration, crew: Crew, settings: SearchSettings) -> bool:
     """Let the crew evaluate until nothing is missing; return False after Ctrl-C."""
     failures = 0
     try:
@@ -129,12 +127,13 @@ def _work(
             for ended in crew.run(lambda: standing_of(study, declaration).missing - crew.asked):
                 failures = failures + 1 if ended.state == TrialState.FAIL else 0
                 _check_failures(failures, ended)
-                watch(standing_of(study, declaration))
+                settings.watch(standing_of(study, declaration))
     except KeyboardInterrupt:
         return False
     finally:
-        # Cut off from outside, which says nothing against them, so as often as it takes.
-        give_back(study, crew.trials, retries=None)
+        # Cut off from outside, which says nothing against them, so as often as it takes. Where
+        # nobody else can be at work, that includes one whose process had not yet announced it.
+        give_back(study, crew.trials if settings.place.shared else None, retries=None)
     return True
 
 

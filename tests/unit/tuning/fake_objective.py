@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
@@ -33,6 +34,7 @@ class Fake:
         fails: candidates that raise an error first.
         deaths: candidates that kill their process first.
         refuses: refuse to be prepared.
+        stuck_after: candidates that end; later ones begin and never do.
     """
 
     notes: Path
@@ -40,6 +42,7 @@ class Fake:
     fails: int = 0
     deaths: int = 0
     refuses: bool = False
+    stuck_after: int | None = None
 
     def prepare(self) -> Callable[[TrainingConfig, Report], float]:
         if self.refuses:
@@ -53,6 +56,8 @@ class Fake:
         if _count(self.notes.with_suffix(".fails")) < self.fails:
             _note(self.notes.with_suffix(".fails"), config)
             raise RuntimeError("out of memory")
+        if self.stuck_after is not None and self._begun() > self.stuck_after:
+            time.sleep(3600.0)
         time.sleep(self.pause_s)
         score = score_of(config)
         for epoch in range(EPOCHS):
@@ -60,6 +65,24 @@ class Fake:
                 break
         _note(self.notes, config)
         return score
+
+    def _begun(self) -> int:
+        """Count this candidate, among all processes, and return its rank from 1."""
+        ranks = itertools.count(1)
+        return next(r for r in ranks if _made(self.notes.with_name(f"{self.notes.name}.begun.{r}")))
+
+
+def _made(path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def begun(notes: Path) -> int:
+    """Return how many candidates of a fake with ``stuck_after`` have begun."""
+    return len(list(notes.parent.glob(f"{notes.name}.begun.*")))
 
 
 def _note(path: Path, config: TrainingConfig) -> None:
