@@ -34,7 +34,7 @@ class Fake:
         fails: candidates that raise an error first.
         deaths: candidates that kill their process first.
         refuses: refuse to be prepared.
-        stuck_after: candidates that end; later ones begin and never do.
+        stuck_after: candidates that wait for each other and end; later ones never do.
     """
 
     notes: Path
@@ -56,8 +56,8 @@ class Fake:
         if _count(self.notes.with_suffix(".fails")) < self.fails:
             _note(self.notes.with_suffix(".fails"), config)
             raise RuntimeError("out of memory")
-        if self.stuck_after is not None and self._begun() > self.stuck_after:
-            time.sleep(3600.0)
+        if self.stuck_after is not None:
+            self._wait(self.stuck_after)
         time.sleep(self.pause_s)
         score = score_of(config)
         for epoch in range(EPOCHS):
@@ -66,10 +66,13 @@ class Fake:
         _note(self.notes, config)
         return score
 
-    def _begun(self) -> int:
-        """Count this candidate, among all processes, and return its rank from 1."""
+    def _wait(self, others: int) -> None:
+        """Wait until so many candidates have begun, or for good if they began before this one."""
         ranks = itertools.count(1)
-        return next(r for r in ranks if _made(self.notes.with_name(f"{self.notes.name}.begun.{r}")))
+        names = ((rank, f"{self.notes.name}.begun.{rank}") for rank in ranks)
+        own = next(rank for rank, name in names if _made(self.notes.with_name(name)))
+        while own > others or begun(self.notes) < others:
+            time.sleep(0.01)
 
 
 def _made(path: Path) -> bool:

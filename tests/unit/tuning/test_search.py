@@ -110,9 +110,9 @@ def test_ctrl_c_gives_back_what_was_under_way(
     ended = itertools.count()
 
     def interrupt(_: Standing) -> None:
-        # The first of two workers that has ended its candidate is given another, which gets
-        # stuck, while the other worker's result is already there: so the search hears of that
-        # result, and Ctrl-C comes, before it has heard that the stuck one has begun.
+        # Of two workers with a candidate each, the first to be heard is given another, which gets
+        # stuck, while the other's result is already there: so the search hears of that result,
+        # and Ctrl-C comes, before it has heard that the stuck one has begun.
         match next(ended):
             case 1:
                 wait_until(lambda: len(lines(notes)) == 2)
