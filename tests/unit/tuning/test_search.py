@@ -64,6 +64,20 @@ def test_the_recipes_own_values_are_the_first_candidate(search: Search) -> None:
     assert first.params == {"dropout": 0.2, "frozen_layers": 0, "batch_size": 32}
 
 
+def test_two_commands_that_begin_at_once_look_at_the_recipe_once(
+    search: Search, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    own = {"dropout": 0.2, "frozen_layers": 0, "batch_size": 32}
+    study = open_study(StudyPlace(url, shared=True), declared(5))
+    for _ in range(2):
+        study.enqueue_trial(own)
+    outcome = search(declared(5), storage=url)
+    assert len(finished(outcome.study)) == 5
+    assert [trial.number for trial in finished(outcome.study) if trial.params == own] == [0]
+    study._storage.remove_session()
+
+
 def test_median_pruning_stops_the_hopeless_and_none_lets_all_finish(
     search: Search, tmp_path: Path
 ) -> None:
