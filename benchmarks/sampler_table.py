@@ -9,8 +9,8 @@ Run from the root of the repository:
 ``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
 where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
 sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``. ``rank``
-trains a few of its configurations longer and writes ``rank.json``: how well the short trainings'
-order agrees with the longer ones'.
+trains a few of its configurations longer, keeps each in FILE as well, and writes ``rank.json``: how
+well the short trainings' order agrees with the longer ones'.
 """
 
 from __future__ import annotations

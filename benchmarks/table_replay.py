@@ -24,6 +24,8 @@ from optuna.distributions import IntDistribution
 from dermassist.storage import replacing, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.functions import Params
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -50,6 +52,11 @@ class Table:
 
     levels: dict[str, tuple[float, ...]]
     macro_f1: NDArray[np.float64]
+
+    def score(self, point: Mapping[str, float]) -> float:
+        """Return the macro F1 at a point given by its levels' values."""
+        place = tuple(own.index(float(point[name])) for name, own in self.levels.items())
+        return float(self.macro_f1[place])
 
     @property
     def problem(self) -> Problem:
