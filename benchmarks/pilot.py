@@ -121,6 +121,9 @@ FUNCTIONS: tuple[Problem, ...] = (
 #: Versions of the memetic sampler that are compared.
 VERSIONS: Mapping[str, Callable[[int], BaseSampler]] = {
     "as it is": lambda seed: MemeticSampler(seed=seed),
+    "axes in turn": lambda seed: MemeticSampler(
+        seed=seed, local_search=PatternSearch(guided=False)
+    ),
     "two moves": lambda seed: MemeticSampler(seed=seed, local_search=PatternSearch(moves=2)),
     "three elites": lambda seed: MemeticSampler(
         seed=seed, local_search=PatternSearch(elites=3, moves=2)

@@ -33,7 +33,7 @@ def main() -> None:
     elif options.part == "rank":
         table_rank.rank(_material(options), options.results, configurations=options.configurations)
     else:
-        table_replay.replay(options.results)
+        table_replay.replay(options.results, workers=options.workers)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("build", "replay", "rank"):
         part = parts.add_parser(name)
         part.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+        part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
         if name != "replay":
             _add_material(part)
         if name == "rank":
@@ -55,7 +56,6 @@ def _add_material(part: argparse.ArgumentParser) -> None:
     part.add_argument("--rows", type=Path, required=True, help="keeps finished trainings")
     part.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
     part.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
-    part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
 
 
 def _material(options: argparse.Namespace) -> table_build.Material:

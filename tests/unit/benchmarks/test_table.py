@@ -123,7 +123,7 @@ def test_every_sampler_searches_the_table_and_the_memetic_one_exhausts_it(
     table = read_table(path)
     monkeypatch.setattr(table_replay, "SEEDS", (1, 2))
     monkeypatch.setattr(table_replay, "EVALUATIONS", 24)
-    courses = run_contest(table, path)
+    courses = run_contest(path)
     assert courses.shape == (len(CONTENDERS), 2, 24)
     assert (np.diff(courses) <= 0.0).all()
     assert (courses >= 1.0 - table.macro_f1.max()).all()
