@@ -27,7 +27,7 @@ def main() -> None:
     """Measure and print."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # On levels alone, moves are also chosen among by what the trials so far suggest.
-    kinds = {"floats": FloatDistribution(0.0, 1.0), "levels": FloatDistribution(0.0, 1.0, step=0.1)}
+    kinds = {"floats": FloatDistribution(0.0, 1.0), "levels": FloatDistribution(0.0, 1.0, step=0.2)}
     spent = {
         name: _spent({f"x{i}": kind for i in range(PARAMETERS)}) for name, kind in kinds.items()
     }
@@ -39,10 +39,10 @@ def main() -> None:
 def _spent(space: dict[str, BaseDistribution]) -> float:
     """Return the mean processor seconds of a trial after many others."""
     study = optuna.create_study(sampler=MemeticSampler(seed=0))
-    for point in np.random.default_rng(0).random((TRIALS, PARAMETERS)).round(1).tolist():
-        params = dict(zip(space, point, strict=True))
+    for point in np.random.default_rng(0).integers(6, size=(TRIALS, PARAMETERS)) / 5:
+        params = dict(zip(space, point.tolist(), strict=True))
         study.add_trial(
-            optuna.create_trial(params=params, distributions=space, value=_height(point))
+            optuna.create_trial(params=params, distributions=space, value=_height(point.tolist()))
         )
     return statistics.mean(_asked(study, space) for _ in range(MEASURED))
 

@@ -268,7 +268,7 @@ def test_once_the_best_is_at_its_summit_the_next_best_is_climbed() -> None:
 
 def first_move(telling: str, *, guided: bool) -> tuple[Plan, dict[str, Any]]:
     """Return the first move on a grid of which one axis matters, and its point."""
-    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 8), "m": IntDistribution(0, 8)}
+    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 6), "m": IntDistribution(0, 6)}
     study = optuna.create_study(
         sampler=MemeticSampler(seed=0, population_size=2, local_search=PatternSearch(guided=guided))
     )

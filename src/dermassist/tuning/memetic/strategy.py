@@ -8,7 +8,6 @@ a result counts as soon as it is there, so no process waits for another.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -135,7 +134,7 @@ class Strategy:
         climb = climb_of(base, ledger.population)
         moves = self.local_search.candidates(climb, ledger.space)
         new = (each for each in moves if _is_new(each[0], ledger))
-        guided = self.local_search.guided and ledger.space.number_of_points < math.inf
+        guided = self.local_search.guides(ledger.space)
         chosen = _favoured(new, ledger) if guided else next(new, None)
         if chosen is None:
             ledger.summits.add(base.number)
@@ -145,12 +144,7 @@ class Strategy:
 
 
 def _favoured(moves: Iterator[tuple[Point, Move]], ledger: Ledger) -> tuple[Point, Move] | None:
-    """Return the move that the finished trials favour among those with the first one's step.
-
-    For finite spaces: there a sweep is short, and the trials so far lie on the same levels as its
-    points, so they tell them apart. In a continuous space the order of Hooke and Jeeves, which
-    gives each axis its turn, has done better (``benchmarks/pilot.py``).
-    """
+    """Return the move that the finished trials favour among those with the first one's step."""
     first = next(moves, None)
     if first is None:
         return None
