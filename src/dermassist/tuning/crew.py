@@ -97,22 +97,22 @@ class Crew:
                 _ask(idle.pop())
             if len(idle) == len(self._workers):
                 return
-            for line in wait(list(self._workers)):
-                worker = self._workers[line]  # type: ignore[index] # a line, as given to wait
-                match _heard(worker.line):
-                    case Ready():
-                        idle.append(worker)
-                    case Begun(number):
-                        worker.trial = number
-                    case Ended() as ended:
-                        worker.asked, worker.trial = False, None
-                        self._deaths = 0
-                        idle.append(worker)
-                        yield ended
-                    case Refused(error):
-                        raise error
-                    case None:
-                        self._replace(worker)
+            # One at a time, so that a worker without work waits for nobody else's news.
+            worker = self._workers[wait(list(self._workers))[0]]  # type: ignore[index] # a line, as given
+            match _heard(worker.line):
+                case Ready():
+                    idle.append(worker)
+                case Begun(number):
+                    worker.trial = number
+                case Ended() as ended:
+                    worker.asked, worker.trial = False, None
+                    self._deaths = 0
+                    idle.append(worker)
+                    yield ended
+                case Refused(error):
+                    raise error
+                case None:
+                    self._replace(worker)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
