@@ -112,6 +112,7 @@ class Crew:
                 case Refused(error):
                     raise error
                 case None:
+                    idle = [each for each in idle if each is not worker]
                     self._replace(worker)
 
     def _start(self) -> None:
