@@ -59,8 +59,9 @@ class Estimate:
 
     def _squared_distances(self, points: Matrix) -> Matrix:
         """Return, axis by axis, how far points are from the trials, shape (m, n, d)."""
-        apart = np.abs(points[:, None, :] - self._points[None, :, :])
-        return np.where(self._ordered, apart, _APART * (apart > 0.0)) ** 2
+        apart: Matrix = np.abs(points[:, None, :] - self._points[None, :, :])
+        squared: Matrix = np.where(self._ordered, apart, _APART * (apart > 0.0)) ** 2
+        return squared
 
 
 def _scores(costs: Matrix) -> Matrix:
