@@ -200,16 +200,24 @@ class RivalStorage(InMemoryStorage):
     """A storage in which another process plans the very same point at the very same time."""
 
     rival: int | None = None
+    #: whether the rival has its result before the first process looks again
+    quick = False
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_system_attr(trial_id, key, value)
         if key == PLAN_KEY and self.rival is not None:
             rival, self.rival = self.rival, None
             super().set_trial_system_attr(rival, key, value)
+            if self.quick:
+                for name, each in SPACE.items():
+                    self.set_trial_param(rival, name, value["values"][name], each)
+                self.set_trial_state_values(rival, TrialState.COMPLETE, [9.0])
 
 
-def test_a_point_that_another_process_announced_meanwhile_is_given_up() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_point_that_another_process_announced_meanwhile_is_given_up(*, quick: bool) -> None:
     storage = RivalStorage()
+    storage.quick = quick
     study = optuna.create_study(storage=storage, sampler=MemeticSampler(seed=0))
     run(study, 25)
     rival = storage.create_new_trial(study._study_id)
