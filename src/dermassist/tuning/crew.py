@@ -81,6 +81,11 @@ class Crew:
         """Return how many candidates are being evaluated here, those not yet begun included."""
         return sum(worker.asked for worker in self._workers.values())
 
+    @property
+    def _beginning(self) -> bool:
+        """Tell whether a worker was asked for a candidate and has not yet said which."""
+        return any(each.asked and each.trial is None for each in self._workers.values())
+
     def run(self, wanted: Callable[[], int]) -> Iterator[Ended]:
         """Yield every trial that ends, until none is wanted and none is evaluated any more.
 
@@ -93,11 +98,12 @@ class Crew:
         """
         idle: list[_Worker] = []
         while True:
-            while idle and wanted() > 0:
+            # One after the other: on SQLite, two that begin at once get the same queued point.
+            if idle and not self._beginning and wanted() > 0:
                 _ask(idle.pop())
             if len(idle) == len(self._workers):
                 return
-            # One at a time, so that a worker without work waits for nobody else's news.
+            # One message at a time, so that an idle worker waits for nobody else's news.
             worker = self._workers[wait(list(self._workers))[0]]  # type: ignore[index] # a line, as given
             match _heard(worker.line):
                 case Ready():
