@@ -10,9 +10,11 @@ from benchmarks.contender import CONTENDERS
 from benchmarks.jsonl import append_line, read_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from benchmarks.functions import Problem
+    from optuna.samplers import BaseSampler
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class Cell:
     best: tuple[float, ...]
 
 
-def run_cell(task: Task, problem: Problem) -> Cell:
+def run_cell(
+    task: Task, problem: Problem, samplers: Mapping[str, Callable[[int], BaseSampler]] = CONTENDERS
+) -> Cell:
     """Let the sampler minimise the problem, in memory and one trial at a time."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=CONTENDERS[task.contender](task.seed))
+    study = optuna.create_study(sampler=samplers[task.contender](task.seed))
     best: list[float] = []
     for _ in range(task.evaluations):
         trial = study.ask(dict(problem.space))

@@ -1,8 +1,8 @@
 """The functions and seeds on which the memetic sampler's defaults were chosen.
 
 None of them is among the declared ones of ``functions.py``: other landscapes, other instances,
-other seeds. The tables imitate a grid of trainings: a bowl in five parameters with interactions,
-on a few levels each, and a fixed noise.
+other seeds. The tables (``tabulated.py``) stand for grids of trainings; they were declared before
+the search was fitted to them, and nothing was chosen on the table of real trainings.
 
 Sources: Hansen, Finck, Ros, Auger, INRIA RR-6829 (2009) for sphere, discus, sharp ridge and
 different powers; Griewank, "Generalized descent for global optimization", J Optim Theory Appl 34
@@ -14,12 +14,12 @@ BioSystems 39 (1996); Rahnamayan, Tizhoosh, Salama, "Opposition-based differenti
 from __future__ import annotations
 
 import math
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 from benchmarks.functions import Problem, continuous
-from benchmarks.landscape import placed, random_rotation
+from benchmarks.landscape import placed
+from benchmarks.tabulated import tabulated
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -27,11 +27,17 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from dermassist.tuning import MemeticSampler, PatternSearch
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from benchmarks.functions import Params
     from benchmarks.landscape import Vector
+    from optuna.samplers import BaseSampler
 
 SEEDS: tuple[int, ...] = tuple(range(101, 121))
+CONFIRMING_SEEDS: tuple[int, ...] = tuple(range(501, 521))
 
 
 def _sphere(z: Vector) -> float:
@@ -95,29 +101,11 @@ def _mixed(params: Params) -> float:
     return _MIXED_VALUE(np.array([*logs, count, *rest], dtype=np.float64))
 
 
-def _table(name: str, *, unordered: bool) -> Problem:
-    """Return a bowl on 6 x 4 x 4 x 3 x 4 levels with interactions and a fixed noise."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    levels = np.array([6, 4, 4, 3, 4])
-    centre, turn = rng.uniform(0.15, 0.85, 5), random_rotation(rng, 5)
-    mix = 0.6 * np.eye(5) + 0.4 * turn
-    weight = np.array([4.0, 0.7, 0.5, 0.4, 1.0])
-    noise = 0.05 * rng.standard_normal(levels)
+#: Tables on which the choice is made, and others, with other seeds, that then confirm it once.
+_TABLES = tuple(tabulated(f"pilot_table_{place}") for place in range(40))
+_KEPT_BACK = tuple(tabulated(f"confirm_table_{place}") for place in range(40))
 
-    def value(params: Params) -> float:
-        cell = np.array([params[f"p{i}"] for i in range(5)])
-        z = mix @ (cell / (levels - 1) - centre)
-        return float(weight @ z**2 + noise[tuple(cell)])
-
-    def axis(i: int) -> BaseDistribution:
-        if unordered or i == 3:
-            return CategoricalDistribution(tuple(range(int(levels[i]))))
-        return IntDistribution(0, int(levels[i]) - 1)
-
-    return Problem(name, "mixed", {f"p{i}": axis(i) for i in range(5)}, value)
-
-
-PROBLEMS: tuple[Problem, ...] = (
+FUNCTIONS: tuple[Problem, ...] = (
     continuous("pilot_sphere", _sphere, size=8, rotate=False),
     continuous("pilot_alpine", _alpine, size=6, rotate=False),
     continuous("pilot_different_powers", _different_powers, size=5, rotate=False),
@@ -128,6 +116,24 @@ PROBLEMS: tuple[Problem, ...] = (
     continuous("pilot_zakharov", _zakharov, size=7, rotate=True),
     continuous("pilot_schwefel_12", _schwefel_12, size=10, rotate=True),
     Problem("pilot_mixed", "mixed", _MIXED_SPACE, _mixed),
-    *(_table(f"pilot_table_{i}", unordered=False) for i in range(6)),
-    *(_table(f"pilot_choices_{i}", unordered=True) for i in range(2)),
 )
+
+#: Versions of the memetic sampler that are compared.
+VERSIONS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "as it is": lambda seed: MemeticSampler(seed=seed),
+    "axes in turn": lambda seed: MemeticSampler(
+        seed=seed, local_search=PatternSearch(guided=False)
+    ),
+    "two moves": lambda seed: MemeticSampler(seed=seed, local_search=PatternSearch(moves=2)),
+    "three elites": lambda seed: MemeticSampler(
+        seed=seed, local_search=PatternSearch(elites=3, moves=2)
+    ),
+}
+
+
+def chosen(group: str, *, confirm: bool) -> tuple[tuple[Problem, ...], tuple[int, ...]]:
+    """Return the problems of a group (``tables`` or ``functions``) and the samplers' seeds."""
+    seeds = CONFIRMING_SEEDS if confirm else SEEDS
+    if group == "functions":
+        return FUNCTIONS, seeds
+    return _KEPT_BACK if confirm else _TABLES, seeds

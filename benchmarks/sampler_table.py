@@ -9,8 +9,8 @@ Run from the root of the repository:
 ``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
 where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
 sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``. ``rank``
-trains a few of its configurations longer and writes ``rank.json``: how well the short trainings'
-order agrees with the longer ones'.
+trains a few of its configurations longer, keeps each in FILE as well, and writes ``rank.json``: how
+well the short trainings' order agrees with the longer ones'.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     elif options.part == "rank":
         table_rank.rank(_material(options), options.results, configurations=options.configurations)
     else:
-        table_replay.replay(options.results)
+        table_replay.replay(options.results, workers=options.workers)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("build", "replay", "rank"):
         part = parts.add_parser(name)
         part.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+        part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
         if name != "replay":
             _add_material(part)
         if name == "rank":
@@ -55,7 +56,6 @@ def _add_material(part: argparse.ArgumentParser) -> None:
     part.add_argument("--rows", type=Path, required=True, help="keeps finished trainings")
     part.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
     part.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
-    part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
 
 
 def _material(options: argparse.Namespace) -> table_build.Material:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from benchmarks.table_build import DECLARED, say_progress
-from benchmarks.training_row import grid_of, read_rows, trained
+from benchmarks.table_build import DECLARED, TABLE_NAME, say_progress
+from benchmarks.table_replay import read_table
+from benchmarks.training_row import grid_of, trained
 from scipy.stats import kendalltau, spearmanr
 
 from dermassist.storage import write_text
 from dermassist.tuning.declaration import ProxySection, read_declaration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.table_build import Material
-    from benchmarks.training_row import Row
+    from benchmarks.table_replay import Table
 
     from dermassist.tuning.declaration import Declaration
 
@@ -31,29 +32,28 @@ LONGER = ProxySection(images=0, size_px=128, epochs=6)
 def rank(material: Material, results: Path, *, configurations: int) -> None:
     """Train some of the table's points as the search would, and longer; write how they agree.
 
-    The points are spread evenly over the ranks of the table, from its best to its worst.
+    The points are spread evenly over the ranks of the table, from its best to its worst. Each
+    training is kept in the material's file as it ends, so a stopped command goes on.
     """
-    table, _ = material.prepared(read_declaration(DECLARED))
-    short = read_rows(material.rows, table.name)
-    if len(short) < len(grid_of(table)):
+    path = results / TABLE_NAME
+    if not path.exists():
         print(
-            f"skipped: {material.rows} holds {len(short)} of the table's trainings; make the rest "
-            "with  python -m benchmarks.sampler_table build"
+            f"skipped: there is no {path}; make it with  python -m benchmarks.sampler_table build"
         )
         return
-    ranked = sorted(short.values(), key=lambda row: row.score, reverse=True)
-    places = np.linspace(0, len(ranked) - 1, configurations).round().astype(int)
-    chosen = [ranked[place] for place in places]
+    declaration = read_declaration(DECLARED)
+    chosen = spread(read_table(path), grid_of(declaration), configurations)
     ways = {"search": read_declaration(SEARCHED).proxy, "longer": LONGER}
-    scores = {"table": [row.score for row in chosen]}
+    scores = {"table": [score for _, score in chosen]}
     for name, proxy in ways.items():
         print(f"{name}: {proxy}", flush=True)
-        scores[name] = _scores(replace(table, proxy=proxy, origin={}), material, chosen)
+        points = [point for point, _ in chosen]
+        scores[name] = _scores(replace(declaration, proxy=proxy), material, points)
     agreement = {name: _agreement(scores[name], scores["longer"]) for name in ("table", "search")}
     document = {
-        "trainings": {"table": asdict(table.proxy)}
+        "trainings": {"table": asdict(declaration.proxy)}
         | {name: asdict(proxy) for name, proxy in ways.items()},
-        "params": [dict(row.params) for row in chosen],
+        "params": [point for point, _ in chosen],
         "macro_f1": scores,
         "agreement_with_longer": agreement,
     }
@@ -61,12 +61,24 @@ def rank(material: Material, results: Path, *, configurations: int) -> None:
     print(json.dumps(agreement, indent=1))
 
 
-def _scores(declaration: Declaration, material: Material, chosen: Sequence[Row]) -> list[float]:
+def spread(
+    table: Table, points: Sequence[Mapping[str, Any]], count: int
+) -> list[tuple[dict[str, Any], float]]:
+    """Return ``count`` points with their macro F1, spread evenly over the table's ranks."""
+    scored = [(dict(point), table.score(point)) for point in points]
+    ranked = sorted(scored, key=lambda each: each[1], reverse=True)
+    places = np.linspace(0, len(ranked) - 1, count).round().astype(int)
+    return [ranked[place] for place in places]
+
+
+def _scores(
+    declaration: Declaration, material: Material, points: Sequence[Mapping[str, Any]]
+) -> list[float]:
     declared, plan = material.prepared(declaration)
     rows = trained(
         declared,
         plan,
-        [row.params for row in chosen],
+        points,
         kept=material.rows,
         workers=material.workers,
         watch=say_progress,

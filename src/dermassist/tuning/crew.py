@@ -68,17 +68,23 @@ class Crew:
             worker.process.kill()
         for worker in self._workers.values():
             worker.process.join()
+            _hear_out(worker)
             worker.line.close()
 
     @property
     def trials(self) -> set[int]:
-        """Return the numbers of the trials that are being evaluated here."""
+        """Return the numbers of the trials that are evaluated here or were when this ended."""
         return {each.trial for each in self._workers.values() if each.trial is not None}
 
     @property
     def asked(self) -> int:
         """Return how many candidates are being evaluated here, those not yet begun included."""
         return sum(worker.asked for worker in self._workers.values())
+
+    @property
+    def _beginning(self) -> bool:
+        """Tell whether a worker was asked for a candidate and has not yet said which."""
+        return any(each.asked and each.trial is None for each in self._workers.values())
 
     def run(self, wanted: Callable[[], int]) -> Iterator[Ended]:
         """Yield every trial that ends, until none is wanted and none is evaluated any more.
@@ -92,26 +98,28 @@ class Crew:
         """
         idle: list[_Worker] = []
         while True:
-            while idle and wanted() > 0:
+            # One after the other: on SQLite, two that begin at once get the same queued point.
+            if idle and not self._beginning and wanted() > 0:
                 _ask(idle.pop())
             if len(idle) == len(self._workers):
                 return
-            for line in wait(list(self._workers)):
-                worker = self._workers[line]  # type: ignore[index] # a line, as given to wait
-                match _heard(worker.line):
-                    case Ready():
-                        idle.append(worker)
-                    case Begun(number):
-                        worker.trial = number
-                    case Ended() as ended:
-                        worker.asked, worker.trial = False, None
-                        self._deaths = 0
-                        idle.append(worker)
-                        yield ended
-                    case Refused(error):
-                        raise error
-                    case None:
-                        self._replace(worker)
+            # One message at a time, so that an idle worker waits for nobody else's news.
+            worker = self._workers[wait(list(self._workers))[0]]  # type: ignore[index] # a line, as given
+            match _heard(worker.line):
+                case Ready():
+                    idle.append(worker)
+                case Begun(number):
+                    worker.trial = number
+                case Ended() as ended:
+                    worker.asked, worker.trial = False, None
+                    self._deaths = 0
+                    idle.append(worker)
+                    yield ended
+                case Refused(error):
+                    raise error
+                case None:
+                    idle = [each for each in idle if each is not worker]
+                    self._replace(worker)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -163,6 +171,16 @@ def _heard(line: Connection) -> Message | None:
     except (EOFError, OSError):
         return None
     return message
+
+
+def _hear_out(dead: _Worker) -> None:
+    """Note what a process that has gone had begun or ended while nobody listened."""
+    while (message := _heard(dead.line)) is not None:
+        match message:
+            case Begun(number):
+                dead.trial = number
+            case Ended():
+                dead.trial = None
 
 
 @contextmanager

@@ -30,23 +30,22 @@ def give_back_dead(study: Study, *, shared: bool) -> None:
         with experiments_accepted():
             fail_stale_trials(study)
         return
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    give_back(study, (trial.number for trial in running), retries=RETRIES_AFTER_DEATH)
+    give_back(study, None, retries=RETRIES_AFTER_DEATH)
 
 
-def give_back(study: Study, numbers: Iterable[int], *, retries: int | None) -> None:
+def give_back(study: Study, numbers: Iterable[int] | None, *, retries: int | None) -> None:
     """Fail those of these trials that still run, and queue their points for another try.
 
     Args:
         study: that has the trials.
-        numbers: of trials that nobody works on any more.
+        numbers: of trials that nobody works on any more; None for all.
         retries: how often a point may be tried again; None for no limit.
     """
     with experiments_accepted():
         retry = Retry(max_retry=retries)
-    wanted = set(numbers)
+    wanted = None if numbers is None else set(numbers)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        if trial.number not in wanted:
+        if wanted is not None and trial.number not in wanted:
             continue
         study.tell(trial.number, state=TrialState.FAIL)
         # One that died before it had a single parameter has no point.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
@@ -15,7 +15,7 @@ from dermassist.errors import ConfigError
 from dermassist.storage import write_text
 from dermassist.tuning.crew import Crew, SearchError
 from dermassist.tuning.lock import only_search_in
-from dermassist.tuning.recovery import RETRIES_AFTER_DEATH, give_back, give_back_dead
+from dermassist.tuning.recovery import RETRIES_AFTER_DEATH, give_back, give_back_dead, retry_of
 from dermassist.tuning.space import params_of
 from dermassist.tuning.study import StudyPlace, loss_explained, open_study
 from dermassist.tuning.worker import Ended, Job
@@ -105,7 +105,7 @@ def run_search(
         give_back_dead(study, shared=settings.place.shared)
         own = params_of(declaration.recipe, declaration.space)
         if own is not None:
-            study.enqueue_trial(own, skip_if_exists=True)
+            _queue_once(study, own)
         standing = standing_of(study, declaration)
         settings.watch(standing)
         if not standing.missing:
@@ -116,12 +116,24 @@ def run_search(
             give_back=lambda number: give_back(study, [number], retries=RETRIES_AFTER_DEATH),
         )
         with loss_explained(settings.place):
-            return SearchOutcome(study, finished=_work(study, declaration, crew, settings.watch))
+            return SearchOutcome(study, finished=_work(study, declaration, crew, settings))
 
 
-def _work(
-    study: Study, declaration: Declaration, crew: Crew, watch: Callable[[Standing], None]
-) -> bool:
+def _queue_once(study: Study, params: dict[str, Any]) -> None:
+    """Queue a point that is not there yet; of two commands that do so at once, one withdraws it."""
+    study.enqueue_trial(params, skip_if_exists=True)
+    queued = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.system_attrs.get("fixed_params") == params and retry_of(trial) is None
+    ]
+    for spare in queued[1:]:
+        if spare.state == TrialState.WAITING:
+            # Optuna has no public way to take back what was queued.
+            study._storage.set_trial_state_values(spare._trial_id, TrialState.FAIL)  # noqa: SLF001
+
+
+def _work(study: Study, declaration: Declaration, crew: Crew, settings: SearchSettings) -> bool:
     """Let the crew evaluate until nothing is missing; return False after Ctrl-C."""
     failures = 0
     try:
@@ -129,12 +141,13 @@ def _work(
             for ended in crew.run(lambda: standing_of(study, declaration).missing - crew.asked):
                 failures = failures + 1 if ended.state == TrialState.FAIL else 0
                 _check_failures(failures, ended)
-                watch(standing_of(study, declaration))
+                settings.watch(standing_of(study, declaration))
     except KeyboardInterrupt:
         return False
     finally:
-        # Cut off from outside, which says nothing against them, so as often as it takes.
-        give_back(study, crew.trials, retries=None)
+        # Cut off from outside, which says nothing against them, so as often as it takes. Where
+        # nobody else can be at work, that includes one whose process had not yet announced it.
+        give_back(study, crew.trials if settings.place.shared else None, retries=None)
     return True
 
 

@@ -134,7 +134,8 @@ def _unusable_explained(place: StudyPlace) -> Iterator[None]:
     except _UNUSABLE as error:
         reason = _root(error)
     except ImportError as error:
-        reason = f"{error}; install the driver"
+        # The innermost error names the module that is missing: psycopg, grpc.
+        reason = f"{_root(error)}; install this driver"
     else:
         return
     raise ConfigError(

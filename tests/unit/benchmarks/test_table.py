@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from benchmarks import table_replay, training_row
+from benchmarks import table_rank, table_replay, training_row
 from benchmarks.contender import CONTENDERS, MEMETIC
 from benchmarks.contest import paired_differences, scored
 from benchmarks.jsonl import append_line, read_lines
@@ -99,6 +99,18 @@ def test_a_table_is_read_level_by_level(tmp_path: Path) -> None:
     assert table.problem.evaluate({"a": 1, "b": 0, "c": 2}) == pytest.approx(1.0 - 0.10)
 
 
+def test_points_to_train_longer_span_the_table_from_its_best_to_its_worst() -> None:
+    points = grid_of(read_declaration(DECLARED))
+    table = read_table(RESULTS / TABLE_NAME)
+    chosen = table_rank.spread(table, points, 5)
+    scores = [score for _, score in chosen]
+    assert scores == sorted(scores, reverse=True)
+    assert (scores[0], scores[-1]) == (table.macro_f1.max(), table.macro_f1.min())
+    ranks = [int((table.macro_f1 > score).sum()) for score in scores]
+    assert ranks == pytest.approx([0, 90, 180, 269, 359], abs=1)
+    assert all(point in points for point, _ in chosen)
+
+
 def test_a_table_with_a_hole_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="23 lines are no full grid"):
         read_table(written(tmp_path, leave_out=1))
@@ -111,7 +123,7 @@ def test_every_sampler_searches_the_table_and_the_memetic_one_exhausts_it(
     table = read_table(path)
     monkeypatch.setattr(table_replay, "SEEDS", (1, 2))
     monkeypatch.setattr(table_replay, "EVALUATIONS", 24)
-    courses = run_contest(table, path)
+    courses = run_contest(path)
     assert courses.shape == (len(CONTENDERS), 2, 24)
     assert (np.diff(courses) <= 0.0).all()
     assert (courses >= 1.0 - table.macro_f1.max()).all()

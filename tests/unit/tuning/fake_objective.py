@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
@@ -33,6 +34,7 @@ class Fake:
         fails: candidates that raise an error first.
         deaths: candidates that kill their process first.
         refuses: refuse to be prepared.
+        stuck_after: candidates that wait for each other and end; later ones never do.
     """
 
     notes: Path
@@ -40,6 +42,7 @@ class Fake:
     fails: int = 0
     deaths: int = 0
     refuses: bool = False
+    stuck_after: int | None = None
 
     def prepare(self) -> Callable[[TrainingConfig, Report], float]:
         if self.refuses:
@@ -53,6 +56,8 @@ class Fake:
         if _count(self.notes.with_suffix(".fails")) < self.fails:
             _note(self.notes.with_suffix(".fails"), config)
             raise RuntimeError("out of memory")
+        if self.stuck_after is not None:
+            self._wait(self.stuck_after)
         time.sleep(self.pause_s)
         score = score_of(config)
         for epoch in range(EPOCHS):
@@ -60,6 +65,27 @@ class Fake:
                 break
         _note(self.notes, config)
         return score
+
+    def _wait(self, others: int) -> None:
+        """Wait until so many candidates have begun, or for good if they began before this one."""
+        ranks = itertools.count(1)
+        names = ((rank, f"{self.notes.name}.begun.{rank}") for rank in ranks)
+        own = next(rank for rank, name in names if _made(self.notes.with_name(name)))
+        while own > others or begun(self.notes) < others:
+            time.sleep(0.01)
+
+
+def _made(path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def begun(notes: Path) -> int:
+    """Return how many candidates of a fake with ``stuck_after`` have begun."""
+    return len(list(notes.parent.glob(f"{notes.name}.begun.*")))
 
 
 def _note(path: Path, config: TrainingConfig) -> None:

@@ -169,3 +169,23 @@ def test_steps_only_ever_halve_within_a_climb() -> None:
     assert steps == sorted(steps, reverse=True)
     assert set(steps) <= {0.25, 0.125, 0.0625, 0.03125, 0.015625}
     assert min(steps) == 0.015625
+
+
+@pytest.mark.parametrize(
+    ("distribution", "coarse"),
+    [
+        (FloatDistribution(0.0, 1.0), False),
+        (FloatDistribution(0.0, 0.6, step=0.1), True),
+        (IntDistribution(0, 6), True),
+        (IntDistribution(0, 7), False),
+        (CategoricalDistribution(tuple(range(20))), True),
+    ],
+)
+def test_the_trials_are_asked_where_a_first_step_is_one_level(
+    distribution: BaseDistribution, *, coarse: bool
+) -> None:
+    space = SearchSpace({"a": IntDistribution(0, 1), "b": distribution})
+    assert PatternSearch().guides(space) == coarse
+    assert not PatternSearch(guided=False).guides(space)
+    finer = PatternSearch(first_step=0.05)
+    assert finer.guides(space) == (coarse or distribution == IntDistribution(0, 7))

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 from dermassist.tuning import MemeticSampler, PatternSearch, plan_of
-from dermassist.tuning.memetic.plan import PLAN_KEY, Origin
+from dermassist.tuning.memetic.plan import PLAN_KEY, Origin, Plan
 
 SPACE: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -200,16 +200,24 @@ class RivalStorage(InMemoryStorage):
     """A storage in which another process plans the very same point at the very same time."""
 
     rival: int | None = None
+    #: whether the rival has its result before the first process looks again
+    quick = False
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_system_attr(trial_id, key, value)
         if key == PLAN_KEY and self.rival is not None:
             rival, self.rival = self.rival, None
             super().set_trial_system_attr(rival, key, value)
+            if self.quick:
+                for name, each in SPACE.items():
+                    self.set_trial_param(rival, name, value["values"][name], each)
+                self.set_trial_state_values(rival, TrialState.COMPLETE, [9.0])
 
 
-def test_a_point_that_another_process_announced_meanwhile_is_given_up() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_point_that_another_process_announced_meanwhile_is_given_up(*, quick: bool) -> None:
     storage = RivalStorage()
+    storage.quick = quick
     study = optuna.create_study(storage=storage, sampler=MemeticSampler(seed=0))
     run(study, 25)
     rival = storage.create_new_trial(study._study_id)
@@ -263,8 +271,42 @@ def test_once_the_best_is_at_its_summit_the_next_best_is_climbed() -> None:
     assert plan is not None
     assert plan.move is not None
     assert plan.move.base == 5
+    assert abs(move.params["m"] - 8) + abs(move.params["n"] - 8) == 1
+
+
+def first_move(telling: str, *, guided: bool) -> tuple[Plan, dict[str, Any]]:
+    """Return the first move on a grid of which one axis matters, and its point."""
+    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 6), "m": IntDistribution(0, 6)}
+    study = optuna.create_study(
+        sampler=MemeticSampler(seed=0, population_size=2, local_search=PatternSearch(guided=guided))
+    )
+    # the more of the telling one the better, and the best so far lies in the middle of both
+    for n, m in [(0, 3), (1, 6), (3, 0), (3, 2), (1, 1), (2, 4), (0, 0), (4, 4)]:
+        point = {"n": n, "m": m} if telling == "n" else {"n": m, "m": n}
+        study.add_trial(
+            optuna.create_trial(params=point, distributions=grid, value=-point[telling])
+        )
+    study.ask(grid)
+    move = study.ask(grid)
+    plan = plan_of(study.trials[move.number])
+    assert plan is not None
+    return plan, move.params
+
+
+@pytest.mark.parametrize("telling", ["n", "m"])
+def test_on_levels_the_move_comes_first_that_the_trials_so_far_favour(telling: str) -> None:
+    plan, params = first_move(telling, guided=True)
+    assert plan.move is not None
+    assert (plan.move.base, plan.move.axis) == (7, telling)
+    assert params[telling] > 4
+
+
+@pytest.mark.parametrize("telling", ["n", "m"])
+def test_unguided_the_axes_take_turns(telling: str) -> None:
+    plan, _ = first_move(telling, guided=False)
+    assert plan.move is not None
     # Optuna sorts parameters by name, so "m" is the first axis of the sweep
-    assert (move.params["m"], move.params["n"]) == (7, 8)
+    assert plan.move.axis == "m"
 
 
 def test_a_fixed_parameter_stays_fixed() -> None:

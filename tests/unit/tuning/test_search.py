@@ -1,7 +1,10 @@
 """A whole search with worker processes: what it finishes, keeps, retries and refuses."""
 
+import itertools
 import sqlite3
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,10 @@ from dermassist.tuning.study import StudyPlace, open_study
 from dermassist.tuning.worker import Ended, _evaluate_next
 
 from .conftest import Search, declared, with_trials
-from .fake_objective import Fake
+from .fake_objective import Fake, begun
 
 pytestmark = pytest.mark.slow
+DEADLINE_S = 120.0
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -60,6 +64,20 @@ def test_the_recipes_own_values_are_the_first_candidate(search: Search) -> None:
     assert first.params == {"dropout": 0.2, "frozen_layers": 0, "batch_size": 32}
 
 
+def test_two_commands_that_begin_at_once_look_at_the_recipe_once(
+    search: Search, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    own = {"dropout": 0.2, "frozen_layers": 0, "batch_size": 32}
+    study = open_study(StudyPlace(url, shared=True), declared(5))
+    for _ in range(2):
+        study.enqueue_trial(own)
+    outcome = search(declared(5), storage=url)
+    assert len(finished(outcome.study)) == 5
+    assert [trial.number for trial in finished(outcome.study) if trial.params == own] == [0]
+    study._storage.remove_session()
+
+
 def test_median_pruning_stops_the_hopeless_and_none_lets_all_finish(
     search: Search, tmp_path: Path
 ) -> None:
@@ -90,23 +108,70 @@ def test_a_seed_repeats_also_over_an_interruption(search: Search) -> None:
     assert points(other.study.trials) != points(whole.study.trials)
 
 
-def test_ctrl_c_gives_back_what_was_under_way(search: Search, tmp_path: Path) -> None:
-    def interrupt(standing: Standing) -> None:
-        if standing.finished == 3:
-            raise KeyboardInterrupt
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline, "the workers do not get on"
+        time.sleep(0.01)
 
-    slow = Fake(tmp_path / "notes", pause_s=0.2)
-    stopped = search(fake=slow, workers=2, watch=interrupt)
-    states = Counter(trial.state for trial in stopped.study.trials)
-    assert not stopped.finished
-    assert states[TrialState.RUNNING] == 0
-    assert states[TrialState.WAITING] == states[TrialState.FAIL] == 1
-    resumed = search(workers=2)
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_ctrl_c_gives_back_what_was_under_way(
+    search: Search, tmp_path: Path, *, shared: bool
+) -> None:
+    notes = tmp_path / "notes"
+    url = f"sqlite:///{tmp_path / 'shared.db'}" if shared else None
+    ended = itertools.count()
+
+    def interrupt(_: Standing) -> None:
+        # Of two workers with a candidate each, the first to be heard is given another, which gets
+        # stuck, while the other's result is already there: so the search hears of that result,
+        # and Ctrl-C comes, before it has heard that the stuck one has begun.
+        match next(ended):
+            case 1:
+                wait_until(lambda: len(lines(notes)) == 2)
+            case 2:
+                wait_until(lambda: begun(notes) == 3)
+                raise KeyboardInterrupt
+
+    stopped = search(
+        fake=Fake(notes, stuck_after=2), workers=2, watch=interrupt, storage=url
+    ).study.trials
+    assert Counter(trial.state for trial in stopped) == {
+        TrialState.COMPLETE: 2,
+        TrialState.FAIL: 1,
+        TrialState.WAITING: 1,
+    }
+    cut_off, again = sorted(stopped, key=lambda trial: trial.number)[2:]
+    assert (again.state, retry_of(again)) == (TrialState.WAITING, cut_off.number)
+    assert again.params == cut_off.params != {}
+    resumed = search(workers=2, storage=url)
     assert resumed.finished
     assert len(finished(resumed.study)) == 12
-    cut_off = points(resumed.study.get_trials(states=(TrialState.FAIL,)))
-    assert set(cut_off) <= set(points(finished(resumed.study)))
+    assert points([cut_off])[0] in points(finished(resumed.study))
     assert_all_different(finished(resumed.study))
+
+
+def test_ctrl_c_keeps_what_has_ended_and_gives_back_all_else(
+    search: Search, tmp_path: Path
+) -> None:
+    def interrupt(standing: Standing) -> None:
+        if standing.finished >= 3:
+            raise KeyboardInterrupt
+
+    stopped = search(fake=Fake(tmp_path / "notes", pause_s=0.1), workers=2, watch=interrupt)
+    assert not stopped.finished
+    trials = stopped.study.trials
+    # Which of them have ended is for the machine to decide; none may be left to itself.
+    queued = {retry_of(trial) for trial in trials if trial.state == TrialState.WAITING}
+    cut_off = {t.number for t in trials if t.state == TrialState.FAIL and t.params}
+    assert queued == cut_off
+    assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
+    resumed = search(workers=2)
+    assert len(finished(resumed.study)) == 12
+    assert_all_different(finished(resumed.study))
+    ended = {t.number for t in trials if t.state in COUNTED}
+    assert ended <= {trial.number for trial in finished(resumed.study)}
 
 
 def test_a_killed_worker_is_replaced_and_its_point_tried_once_more(

@@ -89,12 +89,10 @@ class Ledger:
         """Tell whether a point is finished, in whatever state, or being tried."""
         return key in self._finished.keys or key in self._pending.keys
 
-    def is_contested(self, plan: Plan) -> bool:
-        """Tell whether another trial has the planned point, though it had none when planned.
-
-        A repeated point of an exhausted space is contested by nobody.
-        """
-        return self._planned_key(plan) in self._pending.keys
+    def repeats(self, plan: Plan) -> bool:
+        """Tell whether a planned point is finished or being tried by others."""
+        key = self._planned_key(plan)
+        return key in self._finished.keys or key in self._pending.keys
 
     @property
     def points_tried(self) -> int:

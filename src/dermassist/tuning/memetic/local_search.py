@@ -4,7 +4,8 @@ Source: Hooke and Jeeves, "'Direct search' solution of numerical and statistical
 (1961): exploratory moves along one axis after the other, a pattern move along the line that a
 whole sweep has gained, and halved steps when a sweep gains nothing. Here every move is a trial of
 its own, and which move comes next follows from the trials alone: it is the first one in the order
-below that nobody has tried. So no process has to wait for another one's move, and none is lost.
+below that nobody has tried, or, where the search is guided, the one of the same step that they
+favour. So no process has to wait for another one's move, and none is lost.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class PatternSearch:
         first_step: length of a first exploratory move as a fraction of the range, up to 0.5. A
             climb from a child begins with half the distance of its parents instead, if shorter.
         last_step: length below which steps are not halved any further, up to ``first_step``.
+        guided: whether, on a coarse grid, that move of a sweep comes first which the finished
+            trials favour, rather than the axes taking turns.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -57,6 +60,7 @@ class PatternSearch:
     moves: int | None = None
     first_step: float = 0.2
     last_step: float = 0.001
+    guided: bool = True
 
     def __post_init__(self) -> None:
         check_count("elites", self.elites, at_least=1)
@@ -64,6 +68,18 @@ class PatternSearch:
             check_count("moves", self.moves, at_least=1)
         check_above_zero("first_step", self.first_step, at_most=0.5)
         check_above_zero("last_step", self.last_step, at_most=self.first_step)
+
+    def guides(self, space: SearchSpace) -> bool:
+        """Tell whether the trials are asked: even a first step is one level on every axis.
+
+        Then a sweep is short, and the trials so far lie on the same levels as its points, so they
+        tell them apart. Where steps can be halved, the order of Hooke and Jeeves, which gives each
+        axis its turn, has done better (``benchmarks/pilot.py``).
+        """
+        return self.guided and all(
+            not each.ordered or (each.cells is not None and each.cells * self.first_step < 1.5)
+            for each in space.dimensions
+        )
 
     def reach(self, first: Point, second: Point, *, space: SearchSpace) -> float:
         """Return the first step of a climb from a child: half its parents' greatest distance.

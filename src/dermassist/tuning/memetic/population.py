@@ -58,6 +58,11 @@ class Population:
     def __contains__(self, number: int) -> bool:
         return number in self._individuals
 
+    @property
+    def individuals(self) -> list[Individual]:
+        """Return every finished trial, failed moves included, in the order of their numbers."""
+        return [self._individuals[number] for number in sorted(self._individuals)]
+
     def add(self, individual: Individual) -> None:
         """Let an individual found a line or, if it is a move and better, lead its line."""
         self._individuals[individual.number] = individual

@@ -130,7 +130,8 @@ class MemeticSampler(BaseSampler):
         """Plan a point and announce it; give it up if somebody else has announced it as well.
 
         Two processes that plan at once may both give up, but never both keep the same point:
-        each announces before it looks, so at least one of them sees the other.
+        each announces before it looks, so at least one of them sees the other, perhaps already
+        with its result. Only once a finite space is exhausted are points planned that are known.
         """
         number = trial.number
         ledger.update(read_trials(study), own_number=number)
@@ -138,9 +139,10 @@ class MemeticSampler(BaseSampler):
             plan = self._strategy.next_plan(
                 ledger, number=number, entropy=self._seed, attempt=attempt
             )
+            exhausted = ledger.repeats(plan)
             write_plan(study, trial, plan)
             ledger.update(read_trials(study), own_number=number)
-            if not ledger.is_contested(plan):
+            if exhausted or not ledger.repeats(plan):
                 break
         return plan
 

@@ -9,20 +9,25 @@ a result counts as soon as it is there, so no process waits for another.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dermassist.tuning.memetic.design import stratified
+from dermassist.tuning.memetic.estimate import Estimate
 from dermassist.tuning.memetic.local_search import Climb
 from dermassist.tuning.memetic.plan import Origin, Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dermassist.tuning.memetic.crossover import Crossover
     from dermassist.tuning.memetic.encoding import Point, SearchSpace
     from dermassist.tuning.memetic.ledger import Ledger
     from dermassist.tuning.memetic.local_search import PatternSearch
     from dermassist.tuning.memetic.mutation import PolynomialMutation
+    from dermassist.tuning.memetic.plan import Move
     from dermassist.tuning.memetic.population import Individual, Population
     from dermassist.tuning.memetic.selection import TournamentSelection
 
@@ -123,15 +128,30 @@ class Strategy:
         return None
 
     def _move(self, ledger: Ledger, generation: int, base: Individual) -> Plan | None:
-        """Return the first move from ``base`` that nobody has tried, or None at a summit."""
+        """Return the next move from ``base`` that nobody has tried, or None at a summit."""
         if self.local_search is None or base.number in ledger.summits:
             return None
         climb = climb_of(base, ledger.population)
-        for point, move in self.local_search.candidates(climb, ledger.space):
-            if _is_new(point, ledger):
-                return Plan(generation, Origin.MOVE, _internal(point, ledger.space), move=move)
-        ledger.summits.add(base.number)
+        moves = self.local_search.candidates(climb, ledger.space)
+        new = (each for each in moves if _is_new(each[0], ledger))
+        guided = self.local_search.guides(ledger.space)
+        chosen = _favoured(new, ledger) if guided else next(new, None)
+        if chosen is None:
+            ledger.summits.add(base.number)
+            return None
+        point, move = chosen
+        return Plan(generation, Origin.MOVE, _internal(point, ledger.space), move=move)
+
+
+def _favoured(moves: Iterator[tuple[Point, Move]], ledger: Ledger) -> tuple[Point, Move] | None:
+    """Return the move that the finished trials favour among those with the first one's step."""
+    first = next(moves, None)
+    if first is None:
         return None
+    equals = [first, *takewhile(lambda each: each[1].step == first[1].step, moves)]
+    guess = Estimate(ledger.population.individuals, ordered=ledger.space.ordered)
+    # rounded, so that among equals the order decides and not the last bit
+    return equals[int(np.argmin(guess.at([point for point, _ in equals]).round(9)))]
 
 
 def climb_of(base: Individual, people: Population) -> Climb:

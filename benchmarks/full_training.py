@@ -1,0 +1,174 @@
+"""Train the found recipe and the one to beat in full, with several seeds each, and test each once.
+
+    python -m benchmarks.full_training --found runs/search/best.toml --data FOLDER --init WEIGHTS
+
+Both are trained under the lesion protocol, on the fold whose validation lesions the search used;
+nothing that a search or a training has seen is among the tested lesions. What is tested are the
+weights of the last epoch, so that testing chooses nothing. Stopped or killed, the same command goes
+on, and a training that was tested is never tested again. Every seed trains both recipes before the
+next seed begins, and the tables are written after each training: ``full.json``, ``full.md`` and
+``full.png`` in the results, with each training's answers in ``full/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.full_result import FullRun, write_standing
+
+from dermassist.config import TrainingConfig, read_config
+from dermassist.data.cache import open_cache
+from dermassist.data.ham10000 import Ham10000, read_ham10000
+from dermassist.data.protocol import Trial, lesion_trial
+from dermassist.data.split import read_splits
+from dermassist.errors import ConfigError, DermAssistError
+from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
+from dermassist.interfaces.cli.output import progress
+from dermassist.interfaces.cli.train import describe_init, initial_weights
+from dermassist.training.run import RunSettings
+from dermassist.trial import Bench, answer_trial, is_tested, read_predictions, train_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOUND, DEFAULT = "found", "default"
+_LEAST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: which recipe, with which seed."""
+
+    arm: str
+    recipe: TrainingConfig
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Return the name of its folder and of its results."""
+        return f"{self.arm}-seed{self.seed}"
+
+    def of(self, trial: Trial) -> Trial:
+        """Return the protocol's trial under this job's name."""
+        return replace(trial, name=self.name, origin={**trial.origin, "compared_as": self.arm})
+
+
+def main() -> int:
+    """Train, test and tabulate what is missing; return the exit status."""
+    options = _options()
+    try:
+        return _run(options)
+    except DermAssistError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    found, default = read_config(options.found), read_config(options.default)
+    jobs = _jobs(found, default, options.seeds)
+    place = options.results / "full"
+    _check_same_recipes(jobs, place)
+    dataset = read_ham10000(options.data)
+    trial = lesion_trial(dataset.records, read_splits(options.splits), fold=options.fold)
+    for job in jobs:
+        own = job.of(trial)
+        if not is_tested(own, place) and not _train_and_test(own, job, dataset, place, options):
+            print("stopped; run the same command to go on", file=sys.stderr)
+            return 130
+        runs = [_read_run(each, place) for each in jobs if is_tested(each.of(trial), place)]
+        write_standing(runs, trial.test, options.results, of=len(jobs))
+    return 0
+
+
+def _jobs(found: TrainingConfig, default: TrainingConfig, seeds: Sequence[int]) -> list[Job]:
+    return [
+        Job(arm, replace(recipe, optimisation=replace(recipe.optimisation, seed=seed)), seed)
+        for seed in seeds
+        for arm, recipe in ((FOUND, found), (DEFAULT, default))
+    ]
+
+
+def _check_same_recipes(jobs: Sequence[Job], place: Path) -> None:
+    """Refuse results that were made with other recipes.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    for job in jobs:
+        path = place / f"{job.name}.json"
+        if path.is_file() and _trained_with(path) != _as_json(job.recipe):
+            raise ConfigError(
+                f"{path}: was made with another recipe than the one given; give another --results "
+                "and --runs, or the recipe of before"
+            )
+
+
+def _trained_with(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))["training"]["config"]
+
+
+def _as_json(recipe: TrainingConfig) -> Any:
+    """Return a recipe as a file would give it back, its tuples as lists."""
+    return json.loads(json.dumps(recipe.to_dict()))
+
+
+def _train_and_test(
+    trial: Trial, job: Job, dataset: Ham10000, place: Path, options: argparse.Namespace
+) -> bool:
+    """Train and, once that is finished, test; return False if it was stopped."""
+    print(f"{job.name}: {len(trial.train)} images", flush=True)
+    records = (*trial.train, *trial.validation)
+    with progress("Decoding", len(records)) as advance:
+        cache = open_cache(
+            records,
+            job.recipe.preprocessing,
+            options.cache,
+            pixel_aspect=dataset.pixel_aspect,
+            progress=lambda _done, _total: advance(),
+        )
+    bench = Bench(
+        recipe=job.recipe,
+        cache=cache,
+        pixel_aspect=dataset.pixel_aspect,
+        initial_weights=initial_weights(options.init),
+        initial_description=describe_init(options.init),
+    )
+    run = RunSettings(
+        options.runs / job.name, workers=options.workers, progress=sys.stdout.isatty()
+    )
+    if not train_trial(trial, bench, run):
+        return False
+    answer_trial(trial, bench, run.directory, place)
+    return True
+
+
+def _read_run(job: Job, place: Path) -> FullRun:
+    return FullRun(job.arm, job.seed, read_predictions(job.name, place))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--found", type=Path, required=True, help="best.toml of a search")
+    parser.add_argument("--default", type=Path, default=Path("configs/paper.toml"))
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds HAM10000")
+    parser.add_argument("--init", default="imagenet", help="start weights, or 'imagenet'")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(_LEAST_SEEDS)))
+    parser.add_argument("--fold", type=int, default=0, help="the fold that the search used")
+    parser.add_argument("--runs", type=Path, default=Path("runs/full"))
+    parser.add_argument("--results", type=Path, default=Path("results/memetic"))
+    parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
+    parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
+    options = parser.parse_args()
+    if len(set(options.seeds)) < _LEAST_SEEDS or min(options.seeds) < 0:
+        parser.error(f"--seeds must be {_LEAST_SEEDS} or more different numbers from 0")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
