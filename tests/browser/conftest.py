@@ -73,6 +73,11 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the app did not start: {log.read_text()}")
 
 
+def settle(page: Page) -> None:
+    """Wait until the page is drawn to its end."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
 @pytest.fixture
 def cases(tmp_path: Path) -> Path:
     return tmp_path / "cases"

@@ -17,7 +17,7 @@ from dermassist.cases import CaseBook
 from dermassist.diagnosis import Diagnosis
 from dermassist.sample import draw_lesion
 
-from .conftest import ACCEPT, serving
+from .conftest import ACCEPT, serving, settle
 
 Enter = Callable[[str], Page]
 SESSIONS = 20
@@ -39,19 +39,29 @@ def choose(page: Page, *files: tuple[str, bytes]) -> None:
 
 
 def wait_for_result(page: Page) -> None:
-    page.get_by_role("button", name="PDF report").wait_for()
+    page.get_by_role("link", name="PDF report").wait_for()
     expect(page.get_by_text("Explain", exact=True)).to_be_visible()
+    settle(page)
 
 
 def download(page: Page, label: str) -> bytes:
     with page.expect_download() as caught:
-        page.get_by_role("button", name=label).click()
+        page.get_by_role("link", name=label).click()
     return Path(caught.value.path()).read_bytes()
 
 
 def select(page: Page, label: str, option: str) -> None:
-    page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input").click()
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input")
+    # A list that has opened closes when the page scrolls, so nothing may scroll any more.
+    box.scroll_into_view_if_needed()
+    settle(page)
+    box.click()
     page.get_by_role("option", name=option).click()
+
+
+def words_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join("\n".join(page.extract_text() for page in pages).split())
 
 
 def go_to(page: Page, title: str) -> None:
@@ -76,8 +86,8 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         select(page, "Explain", str(other))
         expect(page.get_by_text(f"Evidence for {other}", exact=True)).to_be_visible()
 
-        pdf = PdfReader(io.BytesIO(download(page, "PDF report")))
-        text = " ".join("\n".join(part.extract_text() for part in pdf.pages).split())
+        # At once, while the page is still being drawn.
+        text = words_of(download(page, "PDF report"))
         assert str(expected.diagnosis) in text
         assert f"Grad-CAM heatmap for {other}" in text
         assert "lesion.png" in text
@@ -85,6 +95,20 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         assert len(asked) > 10
         outside = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
         assert not outside
+
+
+def test_no_click_is_lost_whenever_it_comes(enter: Enter, cases: Path) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("lesion.png", photo_of(1)))
+        wait_for_result(page)
+        for diagnosis in Diagnosis:
+            select(page, "Explain", str(diagnosis))
+            # The page may not have heard of it: then the report is still that of the class before.
+            assert "Grad-CAM heatmap for" in words_of(download(page, "PDF report"))
+            expect(page.get_by_text(f"Evidence for {diagnosis}", exact=True)).to_be_visible()
+            text = words_of(download(page, "PDF report"))
+            assert f"Grad-CAM heatmap for {diagnosis}" in text
 
 
 def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:

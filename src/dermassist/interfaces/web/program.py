@@ -6,12 +6,15 @@ import streamlit as st
 
 from dermassist.errors import ConfigError
 from dermassist.interfaces.app_settings import check_address
+from dermassist.interfaces.web.downloads import STYLE, withdraw_all
 from dermassist.interfaces.web.entrance import accepted, admitted
 from dermassist.interfaces.web.screens.analyse import analyse_page
 from dermassist.interfaces.web.screens.batch import batch_page
 from dermassist.interfaces.web.screens.cases import cases_page
 from dermassist.interfaces.web.screens.guide import guide_page
 from dermassist.interfaces.web.screens.model import model_page
+
+_PAGE = "page drawn"
 
 
 def main() -> None:
@@ -37,6 +40,10 @@ def main() -> None:
     with st.container(horizontal=True):
         for page in pages:
             st.page_link(page)
+    st.html(STYLE)
+    if st.session_state.get(_PAGE) != chosen.title:
+        st.session_state[_PAGE] = chosen.title
+        withdraw_all()
     chosen.run()
 
 

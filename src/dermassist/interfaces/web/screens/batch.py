@@ -21,6 +21,7 @@ from dermassist.cases import Case
 from dermassist.errors import DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
+from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.result_view import Shown, make_pdf, share_column
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
@@ -106,22 +107,12 @@ def _show(rows: Sequence[Row]) -> None:
     if answered:
         st.dataframe([_cells(row) for row in answered], column_config=_columns(), hide_index=True)
         csv_column, zip_column, _ = st.columns((1, 1, 3))
-        csv_column.download_button(
-            "CSV (ISIC form)",
-            lambda: _csv(answered),
-            "answers.csv",
-            "text/csv",
-            on_click="ignore",
-            width="stretch",
-        )
-        zip_column.download_button(
-            "ZIP of reports",
-            lambda: _reports(answered),
-            "reports.zip",
-            "application/zip",
-            on_click="ignore",
-            width="stretch",
-        )
+        csv = File("answers.csv", "text/csv", lambda: _csv(answered))
+        reports = File("reports.zip", "application/zip", lambda: _reports(answered))
+        with csv_column:
+            download_link("CSV (ISIC form)", offer("csv", csv))
+        with zip_column:
+            download_link("ZIP of reports", offer("reports", reports))
     for row in failed:
         st.error(escaped(row.error or "", longest=400))
 
@@ -154,8 +145,9 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _csv(rows: Sequence[Row]) -> str:
-    return render_isic_csv(FileOutcome(Path(row.name), row.prediction, None) for row in rows)
+def _csv(rows: Sequence[Row]) -> bytes:
+    outcomes = (FileOutcome(Path(row.name), row.prediction, None) for row in rows)
+    return render_isic_csv(outcomes).encode()
 
 
 def _reports(rows: Sequence[Row]) -> bytes:
@@ -172,4 +164,4 @@ def _reports(rows: Sequence[Row]) -> bytes:
 def report_of(case: Case, image: bytes) -> bytes:
     """Return the report of a kept case."""
     shown = Shown(case.assessment, image, read_image(image).pixels, case.patient)
-    return make_pdf(shown, case.explained, ReportOptions(), case.patient)
+    return make_pdf(shown, case.explained, ReportOptions())

@@ -14,6 +14,7 @@ from dermassist.cases.case import SOURCES
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import DermAssistError
 from dermassist.imaging import read_image
+from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, share_column, show_result
 from dermassist.interfaces.web.text import escaped, visible
@@ -54,13 +55,11 @@ def _show_list() -> None:
     if chosen is not None and st.button("Open case", type="primary"):
         st.session_state[_OPEN] = chosen.case_id
         st.rerun()
-    st.download_button(
-        f"Export these {len(shown)} as ZIP",
-        lambda: _archive([summary.case_id for summary in shown]),
-        "cases.zip",
-        "application/zip",
-        on_click="ignore",
-    )
+    case_ids = [summary.case_id for summary in shown]
+    exported = File("cases.zip", "application/zip", lambda: _archive(case_ids))
+    place, _ = st.columns((1, 3))
+    with place:
+        download_link(f"Export these {len(shown)} as ZIP", offer("list", exported))
 
 
 def _query() -> CaseQuery:
@@ -182,14 +181,10 @@ def _show_outcome(case: Case) -> None:
 
 
 def _show_removal(case: Case) -> None:
-    export, delete = st.columns(2)
-    export.download_button(
-        "Export this case as ZIP",
-        lambda: _archive([case.case_id]),
-        f"{case.case_id}.zip",
-        "application/zip",
-        on_click="ignore",
-    )
+    export, delete, _ = st.columns((1, 1, 2))
+    exported = File(f"{case.case_id}.zip", "application/zip", lambda: _archive([case.case_id]))
+    with export:
+        download_link("Export this case as ZIP", offer("case", exported))
     with delete.popover("Delete for good"):
         st.markdown("The case and its image are deleted for good. This cannot be undone.")
         if st.button("Delete", type="primary"):
