@@ -15,6 +15,7 @@ from pypdf import PdfReader
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
 from dermassist.diagnosis import Diagnosis
+from dermassist.explain.words import percent
 from dermassist.sample import draw_lesion
 
 from .conftest import ACCEPT, serving, settle
@@ -80,7 +81,7 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         choose(page, ("lesion.png", photo_of(1)))
         wait_for_result(page)
         expect(page.get_by_role("heading", name=str(expected.diagnosis))).to_be_visible()
-        expect(page.get_by_text(f"{expected.confidence:.0%}", exact=True).first).to_be_visible()
+        expect(page.get_by_text(percent(expected.confidence), exact=True).first).to_be_visible()
 
         other = next(d for d in Diagnosis if d is not expected.diagnosis)
         select(page, "Explain", str(other))
@@ -182,7 +183,7 @@ def test_sessions_at_once_each_get_their_own_answer(enter: Enter, cases: Path) -
             choose(page, (f"{k}.png", photo_of(k)))
         for page, prediction in zip(pages, expected, strict=True):
             page.get_by_role("heading", name=str(prediction.diagnosis)).wait_for()
-            page.get_by_text(f"{prediction.confidence:.0%}", exact=True).first.wait_for()
+            page.get_by_text(percent(prediction.confidence), exact=True).first.wait_for()
     with CaseBook.open(cases) as book:
         kept = {summary.image_name: summary.case_id for summary in book.search()}
         for k, prediction in enumerate(expected):

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
-from dermassist.diagnosis import DIAGNOSES
+from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import CaseError
+from dermassist.explain.words import percent
 from dermassist.interfaces.web.screens.batch import Row
 from dermassist.interfaces.web.text import escaped, visible
 
@@ -31,6 +33,11 @@ def upload_all(app: AppTest, files: dict[str, bytes]) -> AppTest:
     for name, content in files.items():
         uploader.upload(name, content, "image/png")
     return app.run()
+
+
+def explained(app: AppTest) -> Selectbox[Diagnosis]:
+    """Return the choice of the diagnosis whose evidence is shown."""
+    return next(box for box in app.selectbox if box.label == "Explain")
 
 
 def texts(app: AppTest) -> str:
@@ -58,7 +65,7 @@ def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path
     app = upload(open_app(), "lesion.png", photo.read_bytes())
     assert not app.exception
     assert app.subheader[0].value == str(library.diagnosis)
-    assert app.metric[0].value == f"{library.confidence:.0%}"
+    assert app.metric[0].value == percent(library.confidence)
     kept = book.load(book.search()[0].case_id).assessment.prediction
 
     program, out = Path(sys.executable).with_name("dermassist"), tmp_path / "out"
@@ -69,10 +76,10 @@ def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path
 
 def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBook) -> None:
     app = open_app()
-    app.text_input(key="analyse name").input("Zoë <b>Ünal</b>").run()
-    app.number_input(key="analyse age").set_value(44).run()
+    app.text_input(key="analyse 0 name").input("Zoë <b>Ünal</b>").run()
+    app.number_input(key="analyse 0 age").set_value(44).run()
     upload(app, "lesion.png", photo_of(1))
-    app.selectbox(key="explained").select(DIAGNOSES[2]).run()
+    explained(app).select(DIAGNOSES[2]).run()
     app.slider(key="opacity").set_value(0.2).run()
     assert not app.exception
     (summary,) = book.search()
@@ -82,9 +89,32 @@ def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBo
     assert f"Saved in the case book as {summary.case_id[:8]}" in texts(app)
 
 
+def test_nobody_gets_the_details_of_the_patient_before(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 patient_id").input("4711").run()
+    assert "The next images are kept for: **4711**" in texts(app)
+    upload(app, "first.png", photo_of(1))
+    assert "**Patient:** 4711" in texts(app)
+    next(button for button in app.button if button.label == "Next patient").click().run()
+    assert "are kept for" not in texts(app)
+    upload(app, "second.png", photo_of(2))
+    patients = {summary.image_name: summary.patient_id for summary in book.search()}
+    assert patients == {"first.png": "4711", "second.png": ""}
+
+
+def test_every_image_begins_with_the_predicted_diagnosis(open_app: Open) -> None:
+    app = open_app()
+    for seed in (1, 2):
+        upload(app, f"{seed}.png", photo_of(seed))
+        assert str(explained(app).value) == app.subheader[0].value
+        other = next(d for d in DIAGNOSES if str(d) != app.subheader[0].value)
+        explained(app).select(other).run()
+        assert explained(app).value is other
+
+
 def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> None:
     app = open_app()
-    app.text_input(key="analyse name").input("Zoë \ue123").run()
+    app.text_input(key="analyse 0 name").input("Zoë \ue123").run()
     upload(app, "lesion.png", photo_of(1))
     assert not app.exception
     assert "No installed font has U+E123: the report shows" in texts(app)
@@ -92,9 +122,9 @@ def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> No
 
 def test_the_class_to_explain_changes_the_words(open_app: Open) -> None:
     app = upload(open_app(), "lesion.png", photo_of(1))
-    assert app.selectbox(key="explained").value in DIAGNOSES
+    assert explained(app).value in DIAGNOSES
     for diagnosis in DIAGNOSES[:3]:
-        app.selectbox(key="explained").select(diagnosis).run()
+        explained(app).select(diagnosis).run()
         assert f"vidence for {diagnosis.full_name}" in texts(app).replace("\\", "")
 
 
@@ -124,7 +154,7 @@ def test_several_images_are_answered_at_once_and_shown_one_at_a_time(
         app.selectbox(key="looked at").select_index(place).run()
         prediction = assess(content, classifier=classifier).prediction
         assert app.subheader[0].value == str(prediction.diagnosis)
-        assert app.metric[0].value == f"{prediction.confidence:.0%}"
+        assert app.metric[0].value == percent(prediction.confidence)
         assert escaped(name) in texts(app)
     assert book.count() == 3
 
@@ -215,11 +245,21 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     assert app.title[0].value == f"Case {first.case_id[:8]}"
     assert app.subheader[0].value == str(first.diagnosis)
 
-    next(box for box in app.selectbox if box.label == "Final diagnosis").select(DIAGNOSES[4])
+    next(button for button in app.button if button.label == "Record").click().run()
+    assert app.error[0].value == "Choose the final diagnosis first."
+    assert book.load(first.case_id).outcome is None
+
+    final = next(box for box in app.selectbox if box.label == "Final diagnosis")
+    final.select(str(DIAGNOSES[4]))
     next(button for button in app.button if button.label == "Record").click().run()
     outcome = book.load(first.case_id).outcome
     assert outcome is not None
     assert (outcome.diagnosis, outcome.source) == (DIAGNOSES[4], "histology")
+
+    app.text_input(key=f"case {first.case_id} patient_id").input("4711")
+    next(button for button in app.button if button.label == "Save details").click().run()
+    assert book.load(first.case_id).patient.patient_id == "4711"
+    assert "**Patient:** 4711" in texts(app)
 
     next(button for button in app.button if button.label == "Delete").click().run()
     assert not app.exception

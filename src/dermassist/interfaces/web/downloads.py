@@ -22,17 +22,6 @@ from starlette.routing import Route
 from dermassist.errors import DermAssistError
 
 FOLDER = "downloads"
-STYLE = """
-<style>
-a.download {
-  display: block; box-sizing: border-box; min-height: 2.5rem; padding: .45rem .75rem;
-  border: 1px solid color-mix(in srgb, currentColor 30%, transparent); border-radius: .5rem;
-  color: inherit; text-align: center; text-decoration: none; line-height: 1.6;
-}
-a.download:hover { background: color-mix(in srgb, currentColor 8%, transparent); color: inherit; }
-a.download:focus-visible { outline: 3px solid #3a8ea1; outline-offset: 2px; }
-</style>
-"""
 _OFFERED = "downloads"
 _TOKEN_BYTES = 32
 

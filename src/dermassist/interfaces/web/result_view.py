@@ -18,9 +18,10 @@ from dermassist.explain.overlay import (
     render_heatmap,
     render_overlay,
 )
-from dermassist.explain.words import explain_in_words
+from dermassist.explain.words import explain_in_words, percent
 from dermassist.interfaces.web.charts import probability_chart, probability_words
 from dermassist.interfaces.web.downloads import File, download_link, offer
+from dermassist.interfaces.web.patient_form import patient_line
 from dermassist.interfaces.web.resources import model
 from dermassist.interfaces.web.text import escaped
 from dermassist.measured import read_referral
@@ -72,7 +73,7 @@ def show_result(shown: Shown) -> None:
     """Draw the answer, the pictures and the downloads."""
     answer, pictures = st.columns((5, 6), gap="large")
     with pictures:
-        choice = _choose(shown.assessment.prediction)
+        choice = _choose(shown.assessment)
     # Before the pictures, so that downloads follow a choice as soon as can be.
     with st.container():
         _show_downloads(shown, choice)
@@ -94,8 +95,8 @@ def _show_answer(shown: Shown) -> None:
     st.markdown(escaped(prediction.diagnosis.summary, longest=400))
     kind = "calibrated" if prediction.calibrated else "not calibrated"
     confidence, malignant = st.columns(2)
-    confidence.metric(f"Confidence ({kind})", f"{prediction.confidence:.0%}")
-    malignant.metric("MEL, BCC and AKIEC together", f"{prediction.malignancy:.1%}")
+    confidence.metric(f"Confidence ({kind})", percent(prediction.confidence))
+    malignant.metric("MEL, BCC and AKIEC together", percent(prediction.malignancy))
     _show_referral(assessment)
     st.altair_chart(
         probability_chart(prediction), width="stretch", alt=probability_words(prediction)
@@ -103,6 +104,8 @@ def _show_answer(shown: Shown) -> None:
     _show_set(prediction)
     for remark in (*assessment.quality.remarks, *assessment.image.notes):
         st.warning(escaped(remark, longest=400), icon=":material/visibility:")
+    if shown.patient.stated:
+        st.markdown(f"**Patient:** {patient_line(shown.patient)}")
     took = f", answered in {shown.seconds:.2f} s" if shown.seconds is not None else ""
     st.caption(
         f"{escaped(assessment.image.name)}, {assessment.image.width} x {assessment.image.height} "
@@ -112,24 +115,29 @@ def _show_answer(shown: Shown) -> None:
 
 
 def _show_referral(assessment: Assessment) -> None:
-    referral = assessment.prediction.referral
+    prediction = assessment.prediction
+    referral = prediction.referral
     if referral is None:
         st.info("A referral threshold was not measured for this model.")
         return
     relation = "reach" if referral.advised else "are below"
     text = (
-        f"The malignant diagnoses together {relation} the referral threshold of "
-        f"{referral.threshold:.1%}, chosen on validation lesions to find "
-        f"{referral.target_sensitivity:.0%} of the malignant ones. "
+        f"**{'Referral advised' if referral.advised else 'Below the referral threshold'}.** "
+        f"The malignant diagnoses together ({percent(prediction.malignancy)}) {relation} the "
+        f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
+        f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
     measured = read_referral(manifest_of(assessment.model))
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:
         text += (
-            f"On test lesions it found {measured.sensitivity.value:.0%} of the malignant images "
-            f"and left {measured.specificity.value:.0%} of the benign ones unreferred."
+            f"On test lesions it found {percent(measured.sensitivity.value)} of the malignant "
+            f"images (sensitivity) and left {percent(measured.specificity.value)} of the benign "
+            "ones unreferred (specificity)."
         )
+    if not referral.advised:
+        text += " Below the threshold is not the same as harmless."
     (st.warning if referral.advised else st.info)(text)
 
 
@@ -139,21 +147,17 @@ def _show_set(prediction: Prediction) -> None:
         st.markdown("**Prediction set:** not measured for this model.")
         return
     names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
-    st.markdown(f"**Cannot be excluded ({members.coverage:.0%} prediction set):** {names}")
+    st.markdown(f"**Cannot be excluded ({percent(members.coverage)} prediction set):** {names}")
     if members.not_guaranteed:
         small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         st.caption(f"Always in the set, because too few lesions were there to judge by: {small}.")
 
 
-def _choose(prediction: Prediction) -> Choice:
-    ranked = [diagnosis for diagnosis, _ in prediction.ranked]
-    explained: Diagnosis = st.selectbox(
-        "Explain",
-        ranked,
-        index=ranked.index(prediction.diagnosis),
-        format_func=str,
-        key="explained",
-    )
+def _choose(assessment: Assessment) -> Choice:
+    ranked = [diagnosis for diagnosis, _ in assessment.prediction.ranked]
+    # Every image begins with the predicted diagnosis, whatever was looked at in the one before.
+    key = f"explained {assessment.image.sha256}"
+    explained: Diagnosis = st.selectbox("Explain", ranked, format_func=str, key=key)
     choices, strength = st.columns(2)
     signed = choices.toggle("Evidence against as well", key="signed")
     opacity = strength.slider("Opacity", 0.0, 1.0, OPACITY, 0.05, key="opacity")
@@ -257,5 +261,5 @@ def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) 
 
 
 def share_column(label: str) -> Any:
-    """Return a table column of probabilities, drawn as bars."""
-    return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0)
+    """Return a table column of per cents, drawn as bars."""
+    return st.column_config.ProgressColumn(label, format="%.1f %%", min_value=0.0, max_value=100.0)

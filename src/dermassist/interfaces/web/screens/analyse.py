@@ -13,7 +13,7 @@ from dermassist.assessment import assess
 from dermassist.errors import DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
-from dermassist.interfaces.web.patient_form import patient_form
+from dermassist.interfaces.web.patient_form import patient_form, patient_line
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
@@ -24,7 +24,7 @@ from dermassist.sample import SAMPLE_NAME, sample_path
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
 SAMPLE_WORDS = "This image was drawn by a program. It shows no patient and no disease."
 _ANALYSES, _REFUSED, _INTAKES, _COUNT = "analyses", "refused", "intakes", "images"
-_LOOKED_AT, _OPENED = "looked at", "opened"
+_LOOKED_AT, _OPENED, _PATIENTS = "looked at", "opened", "patients"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,7 @@ class Analysis:
 def analyse_page() -> None:
     """Take images and show their answers, one at a time."""
     st.title("Analyse", anchor=False)
-    with st.expander("Patient and lesion (optional; fill in before the images)"):
-        patient = patient_form("analyse")
+    patient = _patient()
     given = _input()
     if given and patient is not None:
         _take(given, patient)
@@ -75,6 +74,20 @@ def analyse_page() -> None:
         st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
         return
     _show(_chosen(analyses))
+
+
+def _patient() -> PatientDetails | None:
+    """Return whose lesion the next images show; keep it in sight, so that nobody gets another's."""
+    filled = st.session_state.get(_PATIENTS, 0)
+    with st.expander("Patient and lesion (optional; fill in before the images)"):
+        patient = patient_form(f"analyse {filled}")
+    if patient is not None and patient.stated:
+        line, button = st.columns((4, 1), vertical_alignment="center")
+        line.info(f"The next images are kept for: **{patient_line(patient)}**")
+        if button.button("Next patient", width="stretch"):
+            st.session_state[_PATIENTS] = filled + 1
+            st.rerun()
+    return patient
 
 
 def _input() -> list[Given]:

@@ -30,7 +30,9 @@ from dermassist.report import ReportOptions
 from dermassist.results import Prediction
 
 _BATCH = "batch"
-_THUMBNAIL_PX = 96
+_THUMBNAIL_PX, _ROW_PX, _HEADER_PX = 128, 72, 40
+#: Of a longer table the rest is reached by scrolling in it.
+_ROWS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,13 @@ def _show(rows: Sequence[Row]) -> None:
     failed = [row for row in rows if row.prediction is None]
     st.markdown(f"{len(answered)} answered, {len(failed)} not. The most suspicious stand first.")
     if answered:
-        st.dataframe([_cells(row) for row in answered], column_config=_columns(), hide_index=True)
+        st.dataframe(
+            [_cells(row) for row in answered],
+            column_config=_columns(),
+            hide_index=True,
+            row_height=_ROW_PX,
+            height=min(len(answered), _ROWS_SHOWN) * _ROW_PX + _HEADER_PX,
+        )
         csv_column, zip_column, _ = st.columns((1, 1, 3))
         csv = File("answers.csv", "text/csv", lambda: _csv(answered))
         reports = File("reports.zip", "application/zip", lambda: _reports(answered))
@@ -124,11 +132,11 @@ def _cells(row: Row) -> dict[str, Any]:
     referral = prediction.referral
     return {
         "image": row.thumbnail,
-        "file": visible(row.name, longest=60),
-        "diagnosis": str(prediction.diagnosis),
-        "confidence": prediction.confidence,
-        "malignancy": prediction.malignancy,
+        "malignancy": 100.0 * prediction.malignancy,
         "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
+        "diagnosis": str(prediction.diagnosis),
+        "confidence": 100.0 * prediction.confidence,
+        "file": visible(row.name, longest=60),
         "case": (row.case_id or "")[:8],
     }
 
