@@ -19,10 +19,9 @@ from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
-from dermassist.sample import SAMPLE_NAME, sample_path
+from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
-SAMPLE_WORDS = "This image was drawn by a program. It shows no patient and no disease."
 _ANALYSES, _REFUSED, _INTAKES, _COUNT = "analyses", "refused", "intakes", "images"
 _LOOKED_AT, _OPENED, _PATIENTS = "looked at", "opened", "patients"
 
