@@ -22,6 +22,8 @@ def patient_form(key: str, known: PatientDetails = _NOBODY) -> PatientDetails | 
     first, second = st.columns(2)
     patient_id = _text(first, "Patient ID", "patient_id", key, known.patient_id)
     name = _text(second, "Name", "name", key, known.name)
+    # A row of its own, so that the order of tabs and of a phone is that of reading.
+    first, second = st.columns(2)
     age = first.number_input(
         "Age in years", 0, OLDEST_YEARS, value=known.age_years, step=1, key=f"{key} age"
     )

@@ -13,5 +13,9 @@ a.download {
 }
 a.download:hover { background: color-mix(in srgb, currentColor 8%, transparent); color: inherit; }
 a.download:focus-visible { outline: 3px solid #3a8ea1; outline-offset: 2px; }
+/* The theme follows the system. In the dark its colour is too pale for white letters. */
+@media (prefers-color-scheme: dark) {
+  button[data-testid^="stBaseButton-primary"] { color: #0e1a1c; }
+}
 </style>
 """
