@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,9 @@ from dermassist.cases import CaseBook
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import CaseError
 from dermassist.explain.words import percent
-from dermassist.interfaces.web.screens.batch import Row
+from dermassist.interfaces.cli import _run
+from dermassist.interfaces.web.downloads import Offer
+from dermassist.interfaces.web.screens.batch import Row, distinct
 from dermassist.interfaces.web.text import escaped, visible
 
 from .conftest import ACCEPT, Open, photo_of
@@ -228,6 +233,72 @@ def test_batch_puts_the_most_suspicious_first_and_survives_a_bad_file(
     assert book.count() == 3
     rows: tuple[Row, ...] = app.session_state["batch"]
     assert [row.name for row in rows if row.error] == ["broken.png"]
+
+
+def download(app: AppTest, key: str) -> bytes:
+    """Return what a download gives."""
+    offered: dict[str, Offer] = app.session_state["downloads"]
+    return offered[key].file.make()
+
+
+def batch_of(app: AppTest, files: dict[str, bytes]) -> AppTest:
+    uploader = app.file_uploader(key="batch upload")
+    for name, content in files.items():
+        uploader.upload(name, content, "image/png")
+    return next(button for button in app.button if button.label == "Answer all").click().run()
+
+
+def test_reports_of_a_batch_are_named_and_one_deleted_case_stops_none(
+    open_app: Open, book: CaseBook
+) -> None:
+    app = batch_of(open_app("batch"), {"a.png": photo_of(0), "../<b>.png": photo_of(1)})
+    kept = {summary.image_name: summary.case_id for summary in book.search()}
+    with zipfile.ZipFile(io.BytesIO(download(app, "reports"))) as archive:
+        names = {f"a_{kept['a.png'][:8]}.pdf", f"_b__{kept['../<b>.png'][:8]}.pdf"}
+        assert set(archive.namelist()) == names
+    book.delete(kept["a.png"])
+    with zipfile.ZipFile(io.BytesIO(download(app, "reports"))) as archive:
+        assert len(archive.namelist()) == 2
+        assert b"a.png: there is no case" in archive.read("not_included.txt")
+
+
+def test_a_batch_that_cannot_be_kept_is_answered_all_the_same(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise CaseError("the disk is full")
+
+    monkeypatch.setattr(CaseBook, "save", full)
+    app = batch_of(open_app("batch"), {"a.png": photo_of(0), "b.png": photo_of(1)})
+    assert len(app.dataframe[0].value) == 2
+    assert len(app.error) == 2
+    assert "not saved in the case book" in app.error[0].value.replace("\\", "")
+
+
+def test_the_form_of_isic_tells_files_of_one_name_apart(open_app: Open) -> None:
+    app = open_app("batch")
+    uploader = app.file_uploader(key="batch upload")
+    for seed in range(3):
+        uploader.upload(f"lesion.{'png' if seed else 'jpg'}", photo_of(seed), "image/png")
+    next(button for button in app.button if button.label == "Answer all").click().run()
+    rows = list(csv.reader(download(app, "csv").decode().splitlines()))
+    assert sorted(row[0] for row in rows[1:]) == ["lesion", "lesion (2)", "lesion (3)"]
+    assert distinct(["a", "a", "a (2)", "a"]) == ["a", "a (2)", "a (2) (2)", "a (3)"]
+
+
+def test_the_report_is_that_of_the_command_line(
+    open_app: Open, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 name").input("Zoë Ünal").run()
+    upload(app, "lesion.png", photo_of(3))
+    explained(app).select(DIAGNOSES[2]).run()
+    (tmp_path / "lesion.png").write_bytes(photo_of(3))
+    (tmp_path / "assessment.json").write_bytes(download(app, "JSON"))
+    arguments = ["report", str(tmp_path / "assessment.json"), "--model", str(tiny_bundle)]
+    status = _run([*arguments, "--name", "Zoë Ünal", "--explain", DIAGNOSES[2].code])
+    assert status == 0
+    assert (tmp_path / "DermAssist_Report.pdf").read_bytes() == download(app, "PDF report")
 
 
 def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: CaseBook) -> None:
