@@ -23,7 +23,7 @@ from dermassist.interfaces.web.charts import probability_chart, probability_word
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.patient_form import patient_line
 from dermassist.interfaces.web.resources import model
-from dermassist.interfaces.web.text import escaped
+from dermassist.interfaces.web.text import escaped, unbroken
 from dermassist.measured import read_referral
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -138,7 +138,7 @@ def _show_referral(assessment: Assessment) -> None:
         )
     if not referral.advised:
         text += " Below the threshold is not the same as harmless."
-    (st.warning if referral.advised else st.info)(text)
+    (st.warning if referral.advised else st.info)(unbroken(text))
 
 
 def _show_set(prediction: Prediction) -> None:
@@ -147,7 +147,8 @@ def _show_set(prediction: Prediction) -> None:
         st.markdown("**Prediction set:** not measured for this model.")
         return
     names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
-    st.markdown(f"**Cannot be excluded ({percent(members.coverage)} prediction set):** {names}")
+    title = unbroken(f"Cannot be excluded ({percent(members.coverage)} prediction set)")
+    st.markdown(f"**{title}:** {names}")
     if members.not_guaranteed:
         small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         st.caption(f"Always in the set, because too few lesions were there to judge by: {small}.")
@@ -174,7 +175,7 @@ def _show_pictures(shown: Shown, choice: Choice) -> None:
     words = explain_in_words(assessment, diagnosis=explained, measured=model().measured)
     right.image(overlay, caption=f"Evidence for {explained}", width="stretch", alt=words.location)
     _show_scale(assessment.explanation.scale, signed=signed)
-    st.markdown(escaped(words.text, longest=2000))
+    st.markdown(unbroken(escaped(words.text, longest=2000)))
 
 
 def _show_scale(scale: float, *, signed: bool) -> None:

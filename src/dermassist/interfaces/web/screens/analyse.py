@@ -11,6 +11,7 @@ import streamlit as st
 
 from dermassist.assessment import assess
 from dermassist.errors import DermAssistError
+from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
 from dermassist.interfaces.web.patient_form import patient_form, patient_line
@@ -173,7 +174,7 @@ def _chosen(analyses: Sequence[Analysis]) -> Analysis:
 def _title(analysis: Analysis) -> str:
     prediction = analysis.assessment.prediction
     name = visible(analysis.assessment.image.name, longest=60)
-    return f"{name} · {prediction.diagnosis} {prediction.confidence:.0%}"
+    return f"{name} · {prediction.diagnosis} {percent(prediction.confidence)}"
 
 
 def _show(analysis: Analysis) -> None:
