@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,18 @@ def words_of(pdf: bytes) -> str:
     return " ".join("\n".join(page.extract_text() for page in pages).split())
 
 
+def note_dialogs(page: Page) -> list[str]:
+    """Return a list that gets the words of every dialog that a page opens."""
+    dialogs: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    return dialogs
+
+
 def go_to(page: Page, title: str) -> None:
     page.get_by_role("link", name=title, exact=True).first.click()
     page.get_by_role("heading", name=title, exact=True).wait_for()
@@ -118,13 +131,7 @@ def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
         go_to(page, "Batch")
         hostile = "<img src=x onerror=alert(1)>\u202egpj.png"
         files = [("a.png", photo_of(1)), ("broken.png", b"broken"), (hostile, photo_of(2))]
-        dialogs: list[str] = []
-
-        def note(dialog: Dialog) -> None:
-            dialogs.append(dialog.message)
-            dialog.dismiss()
-
-        page.on("dialog", note)
+        dialogs = note_dialogs(page)
         choose(page, *files)
         page.get_by_role("button", name="Answer all").click()
         expect(page.get_by_text("2 answered, 1 not.")).to_be_visible()
@@ -137,6 +144,50 @@ def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
         assert rows[0] == "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
         assert len(rows) == 3
         assert not dialogs
+
+
+def test_an_upload_right_after_typing_is_answered_for_that_patient(
+    enter: Enter, cases: Path
+) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        page.get_by_text("Patient and lesion (optional").click()
+        for number in ("4711", "4712", "4713"):
+            page.get_by_label("Patient ID", exact=True).fill(number)
+            page.get_by_label("Patient ID", exact=True).press("Tab")
+            # At once, while the page is drawn anew.
+            choose(page, (f"{number}.png", photo_of(int(number))))
+            page.get_by_text(f"{number}.png, 300 x 225 pixels").wait_for()
+            settle(page)
+    with CaseBook.open(cases) as book:
+        kept = {summary.image_name: summary.patient_id for summary in book.search()}
+    assert kept == {f"{number}.png": number for number in ("4711", "4712", "4713")}
+
+
+def test_hostile_texts_are_text_for_everybody(enter: Enter, cases: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202e\u200b [x](javascript:alert(2)) $x$ "
+    with serving(cases) as address:
+        writer, reader = enter(address), enter(address)
+        dialogs = [note_dialogs(page) for page in (writer, reader)]
+        writer.get_by_text("Patient and lesion (optional").click()
+        for label in ("Name", "Remarks"):
+            writer.get_by_label(label, exact=True).fill(hostile + "word " * 20)
+            writer.get_by_label(label, exact=True).press("Tab")
+            settle(writer)
+        choose(writer, (hostile + "n" * 200 + ".png", photo_of(1)))
+        wait_for_result(writer)
+        assert "<img src=x onerror=alert(1)>" in words_of(download(writer, "PDF report"))
+        go_to(reader, "Cases")
+        select(reader, "Open a case", "<img")
+        reader.get_by_role("button", name="Open case").click()
+        expect(reader.get_by_text("What it turned out to be")).to_be_visible()
+        wait_for_result(reader)
+        for page in (writer, reader):
+            expect(
+                page.get_by_text("<img src=x onerror=alert(1)><U+202E><U+200B>").first
+            ).to_be_visible()
+            assert page.locator("img[src=x], a[href^=javascript]").count() == 0
+        assert dialogs == [[], []]
 
 
 def test_several_images_at_once(enter: Enter, cases: Path) -> None:
@@ -184,6 +235,9 @@ def test_sessions_at_once_each_get_their_own_answer(enter: Enter, cases: Path) -
         for page, prediction in zip(pages, expected, strict=True):
             page.get_by_role("heading", name=str(prediction.diagnosis)).wait_for()
             page.get_by_text(percent(prediction.confidence), exact=True).first.wait_for()
+        for page, prediction in zip(pages, expected, strict=True):
+            settle(page)
+            assert json.loads(download(page, "JSON"))["prediction"] == prediction.to_dict()
     with CaseBook.open(cases) as book:
         kept = {summary.image_name: summary.case_id for summary in book.search()}
         for k, prediction in enumerate(expected):

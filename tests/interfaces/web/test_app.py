@@ -107,6 +107,17 @@ def test_nobody_gets_the_details_of_the_patient_before(open_app: Open, book: Cas
     assert patients == {"first.png": "4711", "second.png": ""}
 
 
+def test_images_wait_for_details_that_are_refused(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 patient_id").input("a\x07b").run()
+    upload(app, "lesion.png", photo_of(1))
+    assert any("Correct the patient's details first" in error.value for error in app.error)
+    assert book.count() == 0
+    app.text_input(key="analyse 0 patient_id").input("ab").run()
+    assert not app.error
+    assert [summary.patient_id for summary in book.search()] == ["ab"]
+
+
 def test_every_image_begins_with_the_predicted_diagnosis(open_app: Open) -> None:
     app = open_app()
     for seed in (1, 2):

@@ -67,6 +67,8 @@ def analyse_page() -> None:
     if given and patient is not None:
         _take(given, patient)
         st.rerun()
+    if given:
+        st.error("Correct the patient's details first; then the images are answered.")
     for reason in st.session_state.get(_REFUSED, ()):
         st.error(escaped(reason, longest=600))
     analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
@@ -81,12 +83,15 @@ def _patient() -> PatientDetails | None:
     filled = st.session_state.get(_PATIENTS, 0)
     with st.expander("Patient and lesion (optional; fill in before the images)"):
         patient = patient_form(f"analyse {filled}")
-    if patient is not None and patient.stated:
-        line, button = st.columns((4, 1), vertical_alignment="center")
-        line.info(f"The next images are kept for: **{patient_line(patient)}**")
-        if button.button("Next patient", width="stretch"):
-            st.session_state[_PATIENTS] = filled + 1
-            st.rerun()
+    # A place of its own, so that what stands below stays where it is: an upload under way is lost
+    # when its field moves.
+    with st.container():
+        if patient is not None and patient.stated:
+            line, button = st.columns((4, 1), vertical_alignment="center")
+            line.info(f"The next images are kept for: **{patient_line(patient)}**")
+            if button.button("Next patient", width="stretch"):
+                st.session_state[_PATIENTS] = filled + 1
+                st.rerun()
     return patient
 
 
