@@ -250,6 +250,6 @@ def test_no_page_is_reached_past_the_notice(browser: Browser, cases: Path) -> No
             page = browser.new_page()
             page.goto(f"{address}/{path}")
             notice = page.get_by_role("button", name="I have read this")
-            expect(notice).to_be_visible(timeout=60_000)
+            expect(notice).to_be_visible()
             assert page.locator("input[type=file]").count() == 0
             page.close()
