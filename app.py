@@ -1,5 +1,8 @@
 """The app, for  streamlit run app.py;  dermassist app  does the same where it is installed."""
 
-from dermassist.interfaces.web.program import main
+from streamlit.starlette import App
 
-main()
+from dermassist.interfaces.app_server import PROGRAM
+from dermassist.interfaces.web.downloads import ROUTE
+
+app = App(PROGRAM, routes=[ROUTE])

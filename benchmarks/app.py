@@ -146,7 +146,7 @@ def _analyse(page: Page, seed: int) -> float:
 def _report(page: Page) -> float:
     started = time.perf_counter()
     with page.expect_download() as caught:
-        page.get_by_role("button", name="PDF report").click()
+        page.get_by_role("link", name="PDF report").click()
     caught.value.path()
     return time.perf_counter() - started
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_NAME = "synthetic_lesion.jpg"
+SAMPLE_WORDS = "This image was drawn by a program. It shows no patient and no disease."
 _SKIN = np.array([222.0, 176.0, 160.0])
 _PIGMENT = np.array([110.0, 68.0, 52.0])
 _BORDER_WAVES = 6
@@ -19,6 +22,17 @@ _WIDTH, _HEIGHT = 600, 450
 def sample_path() -> Path:
     """Return the path of the bundled synthetic image."""
     return Path(str(resources.files("dermassist") / "samples" / SAMPLE_NAME))
+
+
+@cache
+def sample_sha256() -> str:
+    """Return the SHA-256 of the bundled synthetic image."""
+    return hashlib.sha256(sample_path().read_bytes()).hexdigest()
+
+
+def is_sample(sha256: str) -> bool:
+    """Tell whether a hash is that of the bundled synthetic image."""
+    return sha256 == sample_sha256()
 
 
 def draw_lesion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,10 @@ from pypdf import PdfReader
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
 from dermassist.diagnosis import Diagnosis
+from dermassist.explain.words import percent
 from dermassist.sample import draw_lesion
 
-from .conftest import ACCEPT, serving
+from .conftest import ACCEPT, serving, settle
 
 Enter = Callable[[str], Page]
 SESSIONS = 20
@@ -39,19 +41,41 @@ def choose(page: Page, *files: tuple[str, bytes]) -> None:
 
 
 def wait_for_result(page: Page) -> None:
-    page.get_by_role("button", name="PDF report").wait_for()
+    page.get_by_role("link", name="PDF report").wait_for()
     expect(page.get_by_text("Explain", exact=True)).to_be_visible()
+    settle(page)
 
 
 def download(page: Page, label: str) -> bytes:
     with page.expect_download() as caught:
-        page.get_by_role("button", name=label).click()
+        page.get_by_role("link", name=label).click()
     return Path(caught.value.path()).read_bytes()
 
 
 def select(page: Page, label: str, option: str) -> None:
-    page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input").click()
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input")
+    # A list that has opened closes when the page scrolls, so nothing may scroll any more.
+    box.scroll_into_view_if_needed()
+    settle(page)
+    box.click()
     page.get_by_role("option", name=option).click()
+
+
+def words_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join("\n".join(page.extract_text() for page in pages).split())
+
+
+def note_dialogs(page: Page) -> list[str]:
+    """Return a list that gets the words of every dialog that a page opens."""
+    dialogs: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    return dialogs
 
 
 def go_to(page: Page, title: str) -> None:
@@ -70,14 +94,14 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         choose(page, ("lesion.png", photo_of(1)))
         wait_for_result(page)
         expect(page.get_by_role("heading", name=str(expected.diagnosis))).to_be_visible()
-        expect(page.get_by_text(f"{expected.confidence:.0%}", exact=True).first).to_be_visible()
+        expect(page.get_by_text(percent(expected.confidence), exact=True).first).to_be_visible()
 
         other = next(d for d in Diagnosis if d is not expected.diagnosis)
         select(page, "Explain", str(other))
         expect(page.get_by_text(f"Evidence for {other}", exact=True)).to_be_visible()
 
-        pdf = PdfReader(io.BytesIO(download(page, "PDF report")))
-        text = " ".join("\n".join(part.extract_text() for part in pdf.pages).split())
+        # At once, while the page is still being drawn.
+        text = words_of(download(page, "PDF report"))
         assert str(expected.diagnosis) in text
         assert f"Grad-CAM heatmap for {other}" in text
         assert "lesion.png" in text
@@ -87,19 +111,27 @@ def test_upload_result_class_switch_and_report(enter: Enter, cases: Path) -> Non
         assert not outside
 
 
+def test_no_click_is_lost_whenever_it_comes(enter: Enter, cases: Path) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("lesion.png", photo_of(1)))
+        wait_for_result(page)
+        for diagnosis in Diagnosis:
+            select(page, "Explain", str(diagnosis))
+            # The page may not have heard of it: then the report is still that of the class before.
+            assert "Grad-CAM heatmap for" in words_of(download(page, "PDF report"))
+            expect(page.get_by_text(f"Evidence for {diagnosis}", exact=True)).to_be_visible()
+            text = words_of(download(page, "PDF report"))
+            assert f"Grad-CAM heatmap for {diagnosis}" in text
+
+
 def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
     with serving(cases) as address:
         page = enter(address)
         go_to(page, "Batch")
         hostile = "<img src=x onerror=alert(1)>\u202egpj.png"
         files = [("a.png", photo_of(1)), ("broken.png", b"broken"), (hostile, photo_of(2))]
-        dialogs: list[str] = []
-
-        def note(dialog: Dialog) -> None:
-            dialogs.append(dialog.message)
-            dialog.dismiss()
-
-        page.on("dialog", note)
+        dialogs = note_dialogs(page)
         choose(page, *files)
         page.get_by_role("button", name="Answer all").click()
         expect(page.get_by_text("2 answered, 1 not.")).to_be_visible()
@@ -112,6 +144,50 @@ def test_batch_with_one_corrupt_file(enter: Enter, cases: Path) -> None:
         assert rows[0] == "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC"
         assert len(rows) == 3
         assert not dialogs
+
+
+def test_an_upload_right_after_typing_is_answered_for_that_patient(
+    enter: Enter, cases: Path
+) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        page.get_by_text("Patient and lesion (optional").click()
+        for number in ("4711", "4712", "4713"):
+            page.get_by_label("Patient ID", exact=True).fill(number)
+            page.get_by_label("Patient ID", exact=True).press("Tab")
+            # At once, while the page is drawn anew.
+            choose(page, (f"{number}.png", photo_of(int(number))))
+            page.get_by_text(f"{number}.png, 300 x 225 pixels").wait_for()
+            settle(page)
+    with CaseBook.open(cases) as book:
+        kept = {summary.image_name: summary.patient_id for summary in book.search()}
+    assert kept == {f"{number}.png": number for number in ("4711", "4712", "4713")}
+
+
+def test_hostile_texts_are_text_for_everybody(enter: Enter, cases: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202e\u200b [x](javascript:alert(2)) $x$ "
+    with serving(cases) as address:
+        writer, reader = enter(address), enter(address)
+        dialogs = [note_dialogs(page) for page in (writer, reader)]
+        writer.get_by_text("Patient and lesion (optional").click()
+        for label in ("Name", "Remarks"):
+            writer.get_by_label(label, exact=True).fill(hostile + "word " * 20)
+            writer.get_by_label(label, exact=True).press("Tab")
+            settle(writer)
+        choose(writer, (hostile + "n" * 200 + ".png", photo_of(1)))
+        wait_for_result(writer)
+        assert "<img src=x onerror=alert(1)>" in words_of(download(writer, "PDF report"))
+        go_to(reader, "Cases")
+        select(reader, "Open a case", "<img")
+        reader.get_by_role("button", name="Open case").click()
+        expect(reader.get_by_text("What it turned out to be")).to_be_visible()
+        wait_for_result(reader)
+        for page in (writer, reader):
+            expect(
+                page.get_by_text("<img src=x onerror=alert(1)><U+202E><U+200B>").first
+            ).to_be_visible()
+            assert page.locator("img[src=x], a[href^=javascript]").count() == 0
+        assert dialogs == [[], []]
 
 
 def test_several_images_at_once(enter: Enter, cases: Path) -> None:
@@ -158,7 +234,10 @@ def test_sessions_at_once_each_get_their_own_answer(enter: Enter, cases: Path) -
             choose(page, (f"{k}.png", photo_of(k)))
         for page, prediction in zip(pages, expected, strict=True):
             page.get_by_role("heading", name=str(prediction.diagnosis)).wait_for()
-            page.get_by_text(f"{prediction.confidence:.0%}", exact=True).first.wait_for()
+            page.get_by_text(percent(prediction.confidence), exact=True).first.wait_for()
+        for page, prediction in zip(pages, expected, strict=True):
+            settle(page)
+            assert json.loads(download(page, "JSON"))["prediction"] == prediction.to_dict()
     with CaseBook.open(cases) as book:
         kept = {summary.image_name: summary.case_id for summary in book.search()}
         for k, prediction in enumerate(expected):
@@ -171,6 +250,6 @@ def test_no_page_is_reached_past_the_notice(browser: Browser, cases: Path) -> No
             page = browser.new_page()
             page.goto(f"{address}/{path}")
             notice = page.get_by_role("button", name="I have read this")
-            expect(notice).to_be_visible(timeout=60_000)
+            expect(notice).to_be_visible()
             assert page.locator("input[type=file]").count() == 0
             page.close()

@@ -7,14 +7,19 @@ in ``FRONT_ENDS``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from dermassist import Assessment, Classifier, assess
+from dermassist.cases import CaseBook
 from dermassist.interfaces.cli import _run
 from dermassist.sample import draw_lesion, sample_path
 
@@ -34,7 +39,21 @@ def command_line(image: Path, model: Path, out: Path) -> Assessment:
     return Assessment.from_dict(json.loads((out / "assessment.json").read_text("utf-8")))
 
 
-FRONT_ENDS: tuple[FrontEnd, ...] = (library_from_bytes, command_line)
+def browser_app(image: Path, model: Path, out: Path) -> Assessment:
+    settings = {"DERMASSIST_MODEL": str(model), "DERMASSIST_CASES": str(out / "cases")}
+    script = "from dermassist.interfaces.web.screens.analyse import analyse_page\nanalyse_page()"
+    st.cache_resource.clear()
+    with patch.dict(os.environ, settings):
+        app = AppTest.from_string(script, default_timeout=60).run()
+        app.file_uploader[0].upload(image.name, image.read_bytes(), "image/png").run()
+        assert not app.exception
+    st.cache_resource.clear()
+    with CaseBook.open(out / "cases") as book:
+        (summary,) = book.search()
+        return book.load(summary.case_id).assessment
+
+
+FRONT_ENDS: tuple[FrontEnd, ...] = (library_from_bytes, command_line, browser_app)
 
 
 def large_jpeg(folder: Path) -> Path:

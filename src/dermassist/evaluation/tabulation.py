@@ -44,6 +44,7 @@ _ATTRIBUTE_TITLES = {
     "dx_type": "Diagnosed by",
 }
 SMALL_MARK = " (small)"
+MISTAKES_SHOWN = 10
 
 
 def overall_table(report: EvaluationReport, *, title: str = "Overall") -> Table:
@@ -87,6 +88,31 @@ def confusion_table(report: EvaluationReport, *, title: str = "Confusion matrix"
         for code, counts in zip(codes, report.confusion, strict=True)
     ]
     return Table(title, ("True \\ predicted", *codes, "Images"), tuple(rows))
+
+
+def mistake_table(report: EvaluationReport, *, title: str = "Most frequent mistakes") -> Table:
+    """Return the confusions that take the largest shares of a diagnosis, the largest first.
+
+    A diagnosis without images has none.
+    """
+    mistakes = [
+        (count / sum(counts), count, sum(counts), true, predicted)
+        for true, counts in zip(report.classes, report.confusion, strict=True)
+        for predicted, count in zip(report.classes, counts, strict=True)
+        if predicted != true and count > 0
+    ]
+    # Ties keep the order of the classes.
+    ranked = sorted(mistakes, key=lambda mistake: -mistake[0])[:MISTAKES_SHOWN]
+    rows = tuple(
+        (
+            str(Diagnosis.from_code(true)),
+            str(Diagnosis.from_code(predicted)),
+            f"{count} of {images}",
+            format_number(share),
+        )
+        for share, count, images, true, predicted in ranked
+    )
+    return Table(title, ("True", "Answered as", "Images", "Share"), rows)
 
 
 def subgroup_table(report: EvaluationReport, attribute: str, *, title: str | None = None) -> Table:

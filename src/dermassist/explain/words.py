@@ -154,6 +154,20 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f} %"
 
 
+def score(share: float) -> str:
+    """Return a share, 0 to 1, as a number with two decimals, or more where two would overstate.
+
+    Never shows 0.00 or 1.00 for what is not exactly 0 or 1: ``0.92``, ``0.996``, ``more than
+    0.999``.
+    """
+    text = f"{share:.2f}"
+    if text not in {"0.00", "1.00"} or share in {0.0, 1.0}:
+        return text
+    if share < 0.001:
+        return "less than 0.001"
+    return "more than 0.999" if share > 0.999 else f"{share:.3f}"
+
+
 def _overlap(cells: int, *, scale: float, offset: float, side: int) -> NDArray[np.float64]:
     """Return the share of each cell in each third of a side, ``(3, cells)``."""
     borders = np.linspace(-0.5, side - 0.5, 4)

@@ -11,6 +11,7 @@ from dermassist.errors import MissingExtraError
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, check_address
 
 PROGRAM = Path(__file__).parent / "web" / "program.py"
+SERVED = PROGRAM.with_name("asgi.py")
 DEFAULT_ADDRESS = "localhost"
 DEFAULT_PORT = 8501
 #: As in ``.streamlit/config.toml``, which ``streamlit run app.py`` reads.
@@ -52,7 +53,7 @@ def command(*, address: str, port: int) -> list[str]:
     """Return the command that runs the app."""
     options = {**OPTIONS, "server.address": address, "server.port": port}
     flags = [f"--{name}={_written(value)}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(PROGRAM), *flags]
+    return [sys.executable, "-m", "streamlit", "run", str(SERVED), *flags]
 
 
 def _written(value: str | int | bool) -> str:

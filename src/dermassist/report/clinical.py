@@ -5,6 +5,7 @@ No sentence describes the image at hand, and none advises a treatment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dermassist.diagnosis import Diagnosis
@@ -132,11 +133,11 @@ LIMITS: tuple[Statement, ...] = (
 SOURCES: tuple[Source, ...] = (HAM10000, GRAD_CAM, TEMPERATURE)
 
 
-def cited(statement: Statement) -> str:
+def cited(statement: Statement, sources: Sequence[Source] = SOURCES) -> str:
     """Return the sentence with the number of its source, if it has one, on the same line."""
     if statement.source is None:
         return statement.text
-    return f"{statement.text}\u00a0[{SOURCES.index(statement.source) + 1}]"
+    return f"{statement.text}\u00a0[{sources.index(statement.source) + 1}]"
 
 
 def interpretation(diagnosis: Diagnosis) -> tuple[Statement, ...]:

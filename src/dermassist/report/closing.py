@@ -126,12 +126,18 @@ def _plain_confidence(prediction: Prediction) -> str:
     if prediction.calibrated:
         return (
             f"The program is {share} sure: of 100 pictures that it answers like this, it expects "
-            f"about {round(100 * prediction.confidence)} answers to be right. {runner_up}"
+            f"{_of_hundred(prediction.confidence)} answers to be right. {runner_up}"
         )
     return (
         f"The program says that it is {share} sure, but nobody has measured how far this number "
         f"can be trusted. {runner_up}"
     )
+
+
+def _of_hundred(share: float) -> str:
+    """Never promise all of them."""
+    count = round(100 * share)
+    return "more than 99" if count == 100 and share < 1.0 else f"about {count}"
 
 
 def _plain_referral(prediction: Prediction) -> str:

@@ -41,6 +41,7 @@ from dermassist.report.finding import (
 )
 from dermassist.report.picture import explanation_figures, original_figure, read_original
 from dermassist.results import Assessment, Explanation
+from dermassist.sample import SAMPLE_WORDS, is_sample
 
 TITLE = "DermAssist AI report"
 NOTICE = (
@@ -177,7 +178,8 @@ def _image_blocks(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
         ("Over-exposed", f"{percent(quality.overexposed_share)} of the view"),
     )
     facts = Facts(rows, original_figure(case.pixels, caption="The assessed image"))
-    remarks = tuple(f"Image quality: {remark}" for remark in quality.remarks) + info.notes
+    drawn = (SAMPLE_WORDS,) if is_sample(info.sha256) else ()
+    remarks = (*drawn, *(f"Image quality: {remark}" for remark in quality.remarks), *info.notes)
     warnings = tuple(Paragraph(remark, "warning") for remark in remarks)
     return (facts, *warnings, *_quality_verdict(case, manifest))
 

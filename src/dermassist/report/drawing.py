@@ -50,13 +50,15 @@ _BAR_TEXT_MM = 16.0
 #: A heading is not left alone at the foot of a page: room for it and what must stand with it.
 _KEEP_WITH_HEADING_MM = 32.0
 _KEEP_WITH_BARS_MM = 85.0
+#: The heading itself, with what stands around it.
+_HEADING_MM = 12.0
 #: The summary that is signed stands above the signature.
 _KEEP_WITH_SIGNATURE_MM = 112.0
 
 
 def draw_section(canvas: Canvas, section: Section) -> None:
     """Draw a heading with its rule, and the blocks below it."""
-    canvas.ensure(_wanted_room(section))
+    canvas.ensure(_wanted_room(canvas, section))
     canvas.y += GAP_MM
     canvas.write(section.title, HEADING, x=canvas.left_mm, width_mm=canvas.column_mm)
     right = canvas.left_mm + canvas.column_mm
@@ -67,11 +69,25 @@ def draw_section(canvas: Canvas, section: Section) -> None:
         canvas.y += GAP_MM
 
 
-def _wanted_room(section: Section) -> float:
+def _wanted_room(canvas: Canvas, section: Section) -> float:
     kinds = {type(block) for block in section.blocks}
     if Signature in kinds:
         return _KEEP_WITH_SIGNATURE_MM
-    return _KEEP_WITH_BARS_MM if Bars in kinds else _KEEP_WITH_HEADING_MM
+    if Bars in kinds:
+        return _KEEP_WITH_BARS_MM
+    pictured = [_pictures_room(canvas, block) for block in section.blocks]
+    return max(_KEEP_WITH_HEADING_MM, _HEADING_MM + max(pictured, default=0.0))
+
+
+def _pictures_room(canvas: Canvas, block: Block) -> float:
+    """Return the height that the pictures of a block need on one page."""
+    if isinstance(block, Facts) and block.figure is not None:
+        return _SIDE_PICTURE_MM[1] + 2 * CAPTION.line_mm
+    if isinstance(block, Figures):
+        width = (canvas.column_mm - (len(block.figures) - 1) * _FIGURE_GAP_MM) / len(block.figures)
+        height = max(_fitted(figure, width, _FIGURE_HEIGHT_MM)[1] for figure in block.figures)
+        return height + 3 * CAPTION.line_mm + 8.0
+    return 0.0
 
 
 @singledispatch
@@ -117,7 +133,7 @@ def _(block: Bullets, canvas: Canvas) -> None:
 def _(block: Facts, canvas: Canvas) -> None:
     width, floor, page_room = canvas.column_mm, canvas.y, canvas.room_mm
     if block.figure is not None:
-        canvas.ensure(_SIDE_PICTURE_MM[1] + 2 * CAPTION.line_mm)
+        canvas.ensure(_pictures_room(canvas, block))
         page_room = canvas.room_mm
         width -= _SIDE_PICTURE_MM[0] + _FIGURE_GAP_MM
         place = Box(canvas.left_mm + width + _FIGURE_GAP_MM, canvas.y, *_SIDE_PICTURE_MM)
@@ -202,8 +218,7 @@ def _draw_bar(canvas: Canvas, bar: Bar) -> None:
 def _(block: Figures, canvas: Canvas) -> None:
     count = len(block.figures)
     width = (canvas.column_mm - (count - 1) * _FIGURE_GAP_MM) / count
-    height = max(_fitted(figure, width, _FIGURE_HEIGHT_MM)[1] for figure in block.figures)
-    canvas.ensure(height + 3 * CAPTION.line_mm + 8.0)
+    canvas.ensure(_pictures_room(canvas, block))
     top = canvas.y
     floors = []
     for place, figure in enumerate(block.figures):

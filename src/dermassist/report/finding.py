@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.decision import ReferralMeasures
-from dermassist.explain.words import FEW_IMAGES, percent
+from dermassist.explain.words import FEW_IMAGES, percent, score
 from dermassist.measured import Measured
 from dermassist.model.manifest import Manifest
 from dermassist.report.clinical import TEMPERATURE, Statement, cited
@@ -43,12 +43,15 @@ def estimate_words(estimate: Estimate) -> str:
         return value
     if math.isnan(estimate.low):
         return f"{value} (too few lesions for an interval)"
+    if estimate.low == estimate.high == estimate.value and estimate.value in {0.0, 1.0}:
+        # Every resample repeats it, which says nothing about how sure it is.
+        return f"{value} (without exception, so no interval could be drawn)"
     return f"{value} (95 % interval {percent(estimate.low)} to {percent(estimate.high)})"
 
 
 def confidence_score(prediction: Prediction) -> str:
     """Return the paper's form of the confidence: ``0.92 (92 %)``."""
-    return f"{prediction.confidence:.2f} ({percent(prediction.confidence)})"
+    return f"{score(prediction.confidence)} ({percent(prediction.confidence)})"
 
 
 def reliability(diagnosis: Diagnosis, measured: Measured | None) -> tuple[str, ...]:

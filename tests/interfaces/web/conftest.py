@@ -11,9 +11,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dermassist.cases import CaseBook
+from dermassist.interfaces.app_server import PROGRAM
 from dermassist.sample import draw_lesion
 
-PROGRAM = Path(__file__).parents[3] / "app.py"
 ACCEPT = "I have read this"
 Open = Callable[..., AppTest]
 

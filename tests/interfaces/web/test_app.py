@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
-from dermassist.diagnosis import DIAGNOSES
+from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import CaseError
-from dermassist.interfaces.web.screens.batch import Row
+from dermassist.explain.words import percent
+from dermassist.interfaces.cli import _run
+from dermassist.interfaces.web.downloads import Offer
+from dermassist.interfaces.web.screens.batch import Row, distinct
 from dermassist.interfaces.web.text import escaped, visible
 
 from .conftest import ACCEPT, Open, photo_of
@@ -31,6 +38,11 @@ def upload_all(app: AppTest, files: dict[str, bytes]) -> AppTest:
     for name, content in files.items():
         uploader.upload(name, content, "image/png")
     return app.run()
+
+
+def explained(app: AppTest) -> Selectbox[Diagnosis]:
+    """Return the choice of the diagnosis whose evidence is shown."""
+    return next(box for box in app.selectbox if box.label == "Explain")
 
 
 def texts(app: AppTest) -> str:
@@ -58,7 +70,7 @@ def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path
     app = upload(open_app(), "lesion.png", photo.read_bytes())
     assert not app.exception
     assert app.subheader[0].value == str(library.diagnosis)
-    assert app.metric[0].value == f"{library.confidence:.0%}"
+    assert app.metric[0].value == percent(library.confidence)
     kept = book.load(book.search()[0].case_id).assessment.prediction
 
     program, out = Path(sys.executable).with_name("dermassist"), tmp_path / "out"
@@ -69,10 +81,10 @@ def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path
 
 def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBook) -> None:
     app = open_app()
-    app.text_input(key="analyse name").input("Zoë <b>Ünal</b>").run()
-    app.number_input(key="analyse age").set_value(44).run()
+    app.text_input(key="analyse 0 name").input("Zoë <b>Ünal</b>").run()
+    app.number_input(key="analyse 0 age").set_value(44).run()
     upload(app, "lesion.png", photo_of(1))
-    app.selectbox(key="explained").select(DIAGNOSES[2]).run()
+    explained(app).select(DIAGNOSES[2]).run()
     app.slider(key="opacity").set_value(0.2).run()
     assert not app.exception
     (summary,) = book.search()
@@ -82,9 +94,43 @@ def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBo
     assert f"Saved in the case book as {summary.case_id[:8]}" in texts(app)
 
 
+def test_nobody_gets_the_details_of_the_patient_before(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 patient_id").input("4711").run()
+    assert "The next images are kept for: **4711**" in texts(app)
+    upload(app, "first.png", photo_of(1))
+    assert "**Patient:** 4711" in texts(app)
+    next(button for button in app.button if button.label == "Next patient").click().run()
+    assert "are kept for" not in texts(app)
+    upload(app, "second.png", photo_of(2))
+    patients = {summary.image_name: summary.patient_id for summary in book.search()}
+    assert patients == {"first.png": "4711", "second.png": ""}
+
+
+def test_images_wait_for_details_that_are_refused(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 patient_id").input("a\x07b").run()
+    upload(app, "lesion.png", photo_of(1))
+    assert any("Correct the patient's details first" in error.value for error in app.error)
+    assert book.count() == 0
+    app.text_input(key="analyse 0 patient_id").input("ab").run()
+    assert not app.error
+    assert [summary.patient_id for summary in book.search()] == ["ab"]
+
+
+def test_every_image_begins_with_the_predicted_diagnosis(open_app: Open) -> None:
+    app = open_app()
+    for seed in (1, 2):
+        upload(app, f"{seed}.png", photo_of(seed))
+        assert str(explained(app).value) == app.subheader[0].value
+        other = next(d for d in DIAGNOSES if str(d) != app.subheader[0].value)
+        explained(app).select(other).run()
+        assert explained(app).value is other
+
+
 def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> None:
     app = open_app()
-    app.text_input(key="analyse name").input("Zoë \ue123").run()
+    app.text_input(key="analyse 0 name").input("Zoë \ue123").run()
     upload(app, "lesion.png", photo_of(1))
     assert not app.exception
     assert "No installed font has U+E123: the report shows" in texts(app)
@@ -92,9 +138,9 @@ def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> No
 
 def test_the_class_to_explain_changes_the_words(open_app: Open) -> None:
     app = upload(open_app(), "lesion.png", photo_of(1))
-    assert app.selectbox(key="explained").value in DIAGNOSES
+    assert explained(app).value in DIAGNOSES
     for diagnosis in DIAGNOSES[:3]:
-        app.selectbox(key="explained").select(diagnosis).run()
+        explained(app).select(diagnosis).run()
         assert f"vidence for {diagnosis.full_name}" in texts(app).replace("\\", "")
 
 
@@ -124,7 +170,7 @@ def test_several_images_are_answered_at_once_and_shown_one_at_a_time(
         app.selectbox(key="looked at").select_index(place).run()
         prediction = assess(content, classifier=classifier).prediction
         assert app.subheader[0].value == str(prediction.diagnosis)
-        assert app.metric[0].value == f"{prediction.confidence:.0%}"
+        assert app.metric[0].value == percent(prediction.confidence)
         assert escaped(name) in texts(app)
     assert book.count() == 3
 
@@ -200,6 +246,72 @@ def test_batch_puts_the_most_suspicious_first_and_survives_a_bad_file(
     assert [row.name for row in rows if row.error] == ["broken.png"]
 
 
+def download(app: AppTest, key: str) -> bytes:
+    """Return what a download gives."""
+    offered: dict[str, Offer] = app.session_state["downloads"]
+    return offered[key].file.make()
+
+
+def batch_of(app: AppTest, files: dict[str, bytes]) -> AppTest:
+    uploader = app.file_uploader(key="batch upload")
+    for name, content in files.items():
+        uploader.upload(name, content, "image/png")
+    return next(button for button in app.button if button.label == "Answer all").click().run()
+
+
+def test_reports_of_a_batch_are_named_and_one_deleted_case_stops_none(
+    open_app: Open, book: CaseBook
+) -> None:
+    app = batch_of(open_app("batch"), {"a.png": photo_of(0), "../<b>.png": photo_of(1)})
+    kept = {summary.image_name: summary.case_id for summary in book.search()}
+    with zipfile.ZipFile(io.BytesIO(download(app, "reports"))) as archive:
+        names = {f"a_{kept['a.png'][:8]}.pdf", f"_b__{kept['../<b>.png'][:8]}.pdf"}
+        assert set(archive.namelist()) == names
+    book.delete(kept["a.png"])
+    with zipfile.ZipFile(io.BytesIO(download(app, "reports"))) as archive:
+        assert len(archive.namelist()) == 2
+        assert b"a.png: there is no case" in archive.read("not_included.txt")
+
+
+def test_a_batch_that_cannot_be_kept_is_answered_all_the_same(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise CaseError("the disk is full")
+
+    monkeypatch.setattr(CaseBook, "save", full)
+    app = batch_of(open_app("batch"), {"a.png": photo_of(0), "b.png": photo_of(1)})
+    assert len(app.dataframe[0].value) == 2
+    assert len(app.error) == 2
+    assert "not saved in the case book" in app.error[0].value.replace("\\", "")
+
+
+def test_the_form_of_isic_tells_files_of_one_name_apart(open_app: Open) -> None:
+    app = open_app("batch")
+    uploader = app.file_uploader(key="batch upload")
+    for seed in range(3):
+        uploader.upload(f"lesion.{'png' if seed else 'jpg'}", photo_of(seed), "image/png")
+    next(button for button in app.button if button.label == "Answer all").click().run()
+    rows = list(csv.reader(download(app, "csv").decode().splitlines()))
+    assert sorted(row[0] for row in rows[1:]) == ["lesion", "lesion (2)", "lesion (3)"]
+    assert distinct(["a", "a", "a (2)", "a"]) == ["a", "a (2)", "a (2) (2)", "a (3)"]
+
+
+def test_the_report_is_that_of_the_command_line(
+    open_app: Open, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 name").input("Zoë Ünal").run()
+    upload(app, "lesion.png", photo_of(3))
+    explained(app).select(DIAGNOSES[2]).run()
+    (tmp_path / "lesion.png").write_bytes(photo_of(3))
+    (tmp_path / "assessment.json").write_bytes(download(app, "JSON"))
+    arguments = ["report", str(tmp_path / "assessment.json"), "--model", str(tiny_bundle)]
+    status = _run([*arguments, "--name", "Zoë Ünal", "--explain", DIAGNOSES[2].code])
+    assert status == 0
+    assert (tmp_path / "DermAssist_Report.pdf").read_bytes() == download(app, "PDF report")
+
+
 def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: CaseBook) -> None:
     upload(open_app(), "first.png", photo_of(1))
     upload(open_app(), "second.png", photo_of(2))
@@ -215,11 +327,21 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     assert app.title[0].value == f"Case {first.case_id[:8]}"
     assert app.subheader[0].value == str(first.diagnosis)
 
-    next(box for box in app.selectbox if box.label == "Final diagnosis").select(DIAGNOSES[4])
+    next(button for button in app.button if button.label == "Record").click().run()
+    assert app.error[0].value == "Choose the final diagnosis first."
+    assert book.load(first.case_id).outcome is None
+
+    final = next(box for box in app.selectbox if box.label == "Final diagnosis")
+    final.select(str(DIAGNOSES[4]))
     next(button for button in app.button if button.label == "Record").click().run()
     outcome = book.load(first.case_id).outcome
     assert outcome is not None
     assert (outcome.diagnosis, outcome.source) == (DIAGNOSES[4], "histology")
+
+    app.text_input(key=f"case {first.case_id} patient_id").input("4711")
+    next(button for button in app.button if button.label == "Save details").click().run()
+    assert book.load(first.case_id).patient.patient_id == "4711"
+    assert "**Patient:** 4711" in texts(app)
 
     next(button for button in app.button if button.label == "Delete").click().run()
     assert not app.exception

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dermassist.diagnosis import CODES
+from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.report import EvaluationReport, build_report
@@ -21,6 +21,7 @@ from dermassist.evaluation.table import (
 from dermassist.evaluation.tabulation import (
     class_table,
     confusion_table,
+    mistake_table,
     overall_table,
     subgroup_table,
 )
@@ -148,6 +149,31 @@ def test_what_is_missing_is_named_below_the_table(answers: Answers) -> None:
     assert "Never predicted, so without precision: BCC." in text
     assert f"VASC is missing from {report.summary.missed['vasc']} resamples" in text
     assert "resamples of" in table.notes[0]
+
+
+def test_the_most_frequent_mistakes_are_those_of_the_confusion_matrix(
+    report: EvaluationReport,
+) -> None:
+    rows = mistake_table(report).rows
+    shares = [float(row[3]) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    names = [str(Diagnosis.from_code(code)) for code in report.classes]
+    for true, predicted, images, share in rows:
+        counts = report.confusion[names.index(true)]
+        assert true != predicted
+        assert images == f"{counts[names.index(predicted)]} of {sum(counts)}"
+        assert float(share) == pytest.approx(
+            counts[names.index(predicted)] / sum(counts), abs=5.1e-4
+        )
+    listed = {row[:2] for row in rows}
+    others = [
+        count / sum(counts)
+        for true, counts in zip(names, report.confusion, strict=True)
+        for predicted, count in zip(names, counts, strict=True)
+        if predicted != true and (true, predicted) not in listed
+    ]
+    assert len(rows) == 10
+    assert max(others) <= shares[-1] + 5e-4
 
 
 def test_subgroups_show_their_size_and_the_classes_averaged(report: EvaluationReport) -> None:

@@ -18,6 +18,7 @@ from dermassist.explain.words import (
     explain_in_words,
     half_evidence_share,
     percent,
+    score,
 )
 from dermassist.measured import Measured, read_measured
 from dermassist.results import Assessment, Explanation
@@ -250,3 +251,25 @@ def test_percent(share: float, text: str) -> None:
 def test_percent_never_rounds_to_certainty(share: float) -> None:
     assert (percent(share) == "100 %") == (share == 1.0)
     assert (percent(share) == "0 %") == (share == 0.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.00"),
+        (0.0004, "less than 0.001"),
+        (0.004, "0.004"),
+        (0.72, "0.72"),
+        (0.9951, "0.995"),
+        (0.9996, "more than 0.999"),
+        (1.0, "1.00"),
+    ],
+)
+def test_score(share: float, text: str) -> None:
+    assert score(share) == text
+
+
+@given(st.floats(0, 1))
+def test_score_never_rounds_to_certainty(share: float) -> None:
+    assert (score(share) == "1.00") == (share == 1.0)
+    assert (score(share) == "0.00") == (share == 0.0)

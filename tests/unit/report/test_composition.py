@@ -12,13 +12,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from dermassist.assessment import assess
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError, ConfigError, DataError, ImageError
+from dermassist.evaluation.bootstrap import Estimate
+from dermassist.imaging import read_image
+from dermassist.inference.classifier import Classifier
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import ReportContent, ReportOptions, build_report
 from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
+from dermassist.report.finding import estimate_words
 from dermassist.results import Assessment
+from dermassist.sample import SAMPLE_WORDS, sample_path
 
 from .conftest import CREATED, make_assessment, make_manifest, measured_answers, unreferred
 
@@ -262,3 +268,34 @@ def test_refuses_unknown_paper() -> None:
 )
 def test_time_words(created: str, words: str) -> None:
     assert time_words(created) == words
+
+
+def test_nothing_is_called_certain(lesion_pixels: NDArray[np.uint8]) -> None:
+    content = build_report(
+        make_assessment(confidence=0.996),
+        None,
+        image=lesion_pixels,
+        options=ReportOptions(patient_page=True),
+    )
+
+    assert "0.996 (99.6 %)" in said(content, "Confidence Level")
+    plain = "\n".join(texts(content.patient_page))
+    assert "of 100 pictures that it answers like this, it expects more than 99 answers" in plain
+    assert "100 answers" not in plain
+
+
+def test_a_share_without_exception_has_no_interval() -> None:
+    for share in (0.0, 1.0):
+        words = estimate_words(Estimate(share, share, share, 1000))
+        assert words == f"{share:.0%} (without exception, so no interval could be drawn)".replace(
+            "%", " %"
+        )
+    assert estimate_words(Estimate(0.9, 0.9, 0.9, 1000)) == "90 % (95 % interval 90 % to 90 %)"
+
+
+def test_the_sample_is_called_synthetic() -> None:
+    assessment = assess(sample_path(), classifier=Classifier.load())
+    content = build_report(assessment, None, image=sample_path())
+    assert SAMPLE_WORDS in said(content, "Image Details")
+    other = build_report(make_assessment(), None, image=read_image(sample_path()).pixels)
+    assert SAMPLE_WORDS not in said(other, "Image Details")

@@ -179,6 +179,19 @@ def test_long_texts_stay_inside_the_margins(
     assert "Final Diagnostic Summary" in "".join(pages)
 
 
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_no_heading_is_left_alone_at_the_foot_of_a_page(
+    content: ReportContent, lesion_pixels: NDArray[np.uint8], paper: str
+) -> None:
+    first_words = {"Image Details": "File", "Explainable AI (Grad-CAM) Visualizations": "Figure 1"}
+    for lines in range(0, 60, 3):
+        report = replace(remarked(content, lesion_pixels, "line\n" * lines + "end"), paper=paper)
+        pages = read_back(render_pdf(report, fonts=BUNDLED_ONLY))
+        for heading, first in first_words.items():
+            (page,) = (page for page in pages if heading in page)
+            assert first in page[page.index(heading) :], lines
+
+
 @pytest.mark.parametrize("size", [(64, 900), (900, 64), (64, 64)])
 def test_odd_proportions_are_kept(size: tuple[int, int]) -> None:
     width, height = size

@@ -170,10 +170,12 @@ def diagnosis_of(code: str | None) -> Diagnosis | None:
 def _say_assessment(
     assessment: Assessment, shown: Diagnosis, *, sample: bool, with_report: bool
 ) -> None:
+    from dermassist.explain.words import percent, score  # noqa: PLC0415 - keeps --help fast
+
     prediction = assessment.prediction
     confidence = prediction.confidence
     say(f"Predicted Category: {prediction.diagnosis}")
-    say(f"Confidence Score: {confidence:.2f} ({confidence:.0%})")
+    say(f"Confidence Score: {score(confidence)} ({percent(confidence).replace(' %', '%')})")
     say("Grad-CAM Heatmap: Generated Successfully")
     say(f"Heatmap File: {HEATMAP_NAME}")
     say(f"Overlay Image: {OVERLAY_NAME}")

@@ -8,10 +8,13 @@ from typing import Any
 import altair as alt
 
 from dermassist.evaluation.report import ROC_GRID, EvaluationReport
+from dermassist.explain.words import percent
 from dermassist.results import Prediction
 
 #: Told apart by any colour vision, and by the words beside them.
 MALIGNANT_COLOUR, BENIGN_COLOUR = "#b35806", "#2166ac"
+#: Stands out from white and from black.
+POINT_COLOUR = "#3a8ec8"
 _DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
 
 
@@ -22,7 +25,7 @@ def probability_chart(prediction: Prediction) -> alt.LayerChart:
             "diagnosis": str(diagnosis) + (" · malignant" if diagnosis.malignant else ""),
             "probability": probability,
             "kind": "malignant" if diagnosis.malignant else "benign",
-            "label": f"{probability:.1%}",
+            "label": percent(probability),
         }
         for diagnosis, probability in prediction.ranked
     ]
@@ -30,7 +33,7 @@ def probability_chart(prediction: Prediction) -> alt.LayerChart:
         y=alt.Y("diagnosis:N", sort=None, title=None, axis=alt.Axis(labelLimit=300)),
         x=alt.X(
             "probability:Q",
-            scale=alt.Scale(domain=[0, 1.3]),
+            scale=alt.Scale(domain=[0, 1.4]),
             axis=None,
         ),
     )
@@ -43,7 +46,7 @@ def probability_chart(prediction: Prediction) -> alt.LayerChart:
 
 def probability_words(prediction: Prediction) -> str:
     """Return the same in words."""
-    return "; ".join(f"{diagnosis}: {share:.1%}" for diagnosis, share in prediction.ranked)
+    return "; ".join(f"{diagnosis}: {percent(share)}" for diagnosis, share in prediction.ranked)
 
 
 def confusion_chart(report: EvaluationReport) -> alt.LayerChart:
@@ -60,11 +63,16 @@ def confusion_chart(report: EvaluationReport) -> alt.LayerChart:
         for predicted, count in zip(codes, counts, strict=True)
     ]
     base = _chart(rows).encode(
-        x=alt.X("predicted:N", sort=codes, title="Predicted", axis=alt.Axis(labelAngle=0)),
+        x=alt.X(
+            "predicted:N",
+            sort=codes,
+            title="Predicted",
+            axis=alt.Axis(labelAngle=0, labelOverlap=False),
+        ),
         y=alt.Y("true:N", sort=codes, title="True"),
     )
     cells = base.mark_rect().encode(
-        color=alt.Color("share:Q", scale=alt.Scale(scheme="blues"), title="Share of row")
+        color=alt.Color("share:Q", scale=alt.Scale(scheme="blues"), legend=None)
     )
     numbers = base.mark_text().encode(
         text="images:Q",
@@ -105,7 +113,7 @@ def reliability_chart(report: EvaluationReport) -> alt.LayerChart:
     ]
     points = (
         _chart(rows)
-        .mark_circle(color="#2166ac", opacity=1.0)
+        .mark_circle(color=POINT_COLOUR, opacity=1.0)
         .encode(
             x=alt.X("confidence:Q", title="Confidence", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("right:Q", title="Share right", scale=alt.Scale(domain=[0, 1])),

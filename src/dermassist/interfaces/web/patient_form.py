@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dermassist.errors import PatientError
 from dermassist.interfaces.web.text import escaped
 from dermassist.patient import LENGTH_LIMITS, OLDEST_YEARS, SEXES, PatientDetails
 
+_NOBODY = PatientDetails()
 
-def patient_form(key: str) -> PatientDetails | None:
-    """Draw the optional fields; return the details, or ``None`` while one is refused."""
+
+def patient_form(key: str, known: PatientDetails = _NOBODY) -> PatientDetails | None:
+    """Draw the optional fields; return the details, or ``None`` while one is refused.
+
+    Args:
+        key: tells forms apart; a new one starts anew.
+        known: what the fields hold at first.
+    """
     first, second = st.columns(2)
-    patient_id = first.text_input(
-        "Patient ID", max_chars=LENGTH_LIMITS["patient_id"], key=f"{key} patient_id"
+    patient_id = _text(first, "Patient ID", "patient_id", key, known.patient_id)
+    name = _text(second, "Name", "name", key, known.name)
+    # A row of its own, so that the order of tabs and of a phone is that of reading.
+    first, second = st.columns(2)
+    age = first.number_input(
+        "Age in years", 0, OLDEST_YEARS, value=known.age_years, step=1, key=f"{key} age"
     )
-    name = second.text_input("Name", max_chars=LENGTH_LIMITS["name"], key=f"{key} name")
-    age = first.number_input("Age in years", 0, OLDEST_YEARS, value=None, step=1, key=f"{key} age")
-    sex = second.selectbox("Sex", SEXES, index=None, placeholder="not stated", key=f"{key} sex")
-    site = st.text_input("Body site", max_chars=LENGTH_LIMITS["body_site"], key=f"{key} body_site")
-    remarks = st.text_area("Remarks", max_chars=LENGTH_LIMITS["remarks"], key=f"{key} remarks")
+    sex = second.selectbox(
+        "Sex",
+        SEXES,
+        index=None if known.sex is None else SEXES.index(known.sex),
+        placeholder="not stated",
+        key=f"{key} sex",
+    )
+    site = _text(st.container(), "Body site", "body_site", key, known.body_site)
+    remarks = st.text_area(
+        "Remarks", known.remarks, max_chars=LENGTH_LIMITS["remarks"], key=f"{key} remarks"
+    )
     try:
         return PatientDetails(
             patient_id=patient_id,
@@ -32,3 +50,19 @@ def patient_form(key: str) -> PatientDetails | None:
     except PatientError as error:
         st.error(escaped(str(error), longest=300))
         return None
+
+
+def patient_line(patient: PatientDetails) -> str:
+    """Return who it is in one line of Markdown; remarks are only announced."""
+    parts = [patient.patient_id, patient.name]
+    if patient.age_years is not None:
+        parts.append(f"{patient.age_years} years")
+    parts += [patient.sex or "", patient.body_site, "with remarks" if patient.remarks else ""]
+    return escaped(" · ".join(part for part in parts if part), longest=300)
+
+
+def _text(place: DeltaGenerator, label: str, field: str, key: str, known: str) -> str:
+    drawn: str = place.text_input(
+        label, known, max_chars=LENGTH_LIMITS[field], key=f"{key} {field}"
+    )
+    return drawn

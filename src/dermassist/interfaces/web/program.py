@@ -6,17 +6,22 @@ import streamlit as st
 
 from dermassist.errors import ConfigError
 from dermassist.interfaces.app_settings import check_address
+from dermassist.interfaces.web.downloads import withdraw_all
 from dermassist.interfaces.web.entrance import accepted, admitted
 from dermassist.interfaces.web.screens.analyse import analyse_page
 from dermassist.interfaces.web.screens.batch import batch_page
 from dermassist.interfaces.web.screens.cases import cases_page
 from dermassist.interfaces.web.screens.guide import guide_page
 from dermassist.interfaces.web.screens.model import model_page
+from dermassist.interfaces.web.style import STYLE
+
+_PAGE = "page drawn"
 
 
 def main() -> None:
     """Show the entrance, then the page that was chosen."""
     st.set_page_config(page_title="DermAssist AI", page_icon="🔬", layout="wide")
+    st.html(STYLE)
     try:
         # Streamlit listens on every address where none is set.
         check_address(st.get_option("server.address"))
@@ -37,6 +42,9 @@ def main() -> None:
     with st.container(horizontal=True):
         for page in pages:
             st.page_link(page)
+    if st.session_state.get(_PAGE) != chosen.title:
+        st.session_state[_PAGE] = chosen.title
+        withdraw_all()
     chosen.run()
 
 

@@ -11,11 +11,19 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.explain.overlay import blend, colours, render_heatmap, render_overlay
-from dermassist.explain.words import explain_in_words
+from dermassist.explain.overlay import (
+    OPACITY,
+    blend,
+    colours,
+    render_heatmap,
+    render_overlay,
+)
+from dermassist.explain.words import explain_in_words, percent
 from dermassist.interfaces.web.charts import probability_chart, probability_words
+from dermassist.interfaces.web.downloads import File, download_link, offer
+from dermassist.interfaces.web.patient_form import patient_line
 from dermassist.interfaces.web.resources import model
-from dermassist.interfaces.web.text import escaped
+from dermassist.interfaces.web.text import escaped, unbroken
 from dermassist.measured import read_referral
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -52,14 +60,27 @@ class Shown:
     seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What of the evidence the user wants to see: whose, also against it, how strongly."""
+
+    explained: Diagnosis
+    signed: bool
+    opacity: float
+
+
 def show_result(shown: Shown) -> None:
     """Draw the answer, the pictures and the downloads."""
     answer, pictures = st.columns((5, 6), gap="large")
+    with pictures:
+        choice = _choose(shown.assessment)
+    # Before the pictures, so that downloads follow a choice as soon as can be.
+    with st.container():
+        _show_downloads(shown, choice)
     with answer:
         _show_answer(shown)
     with pictures:
-        explained = _show_pictures(shown)
-    _show_downloads(shown, explained)
+        _show_pictures(shown, choice)
 
 
 def manifest_of(info: ModelInfo) -> Manifest | None:
@@ -74,8 +95,8 @@ def _show_answer(shown: Shown) -> None:
     st.markdown(escaped(prediction.diagnosis.summary, longest=400))
     kind = "calibrated" if prediction.calibrated else "not calibrated"
     confidence, malignant = st.columns(2)
-    confidence.metric(f"Confidence ({kind})", f"{prediction.confidence:.0%}")
-    malignant.metric("MEL, BCC and AKIEC together", f"{prediction.malignancy:.1%}")
+    confidence.metric(f"Confidence ({kind})", percent(prediction.confidence))
+    malignant.metric("MEL, BCC and AKIEC together", percent(prediction.malignancy))
     _show_referral(assessment)
     st.altair_chart(
         probability_chart(prediction), width="stretch", alt=probability_words(prediction)
@@ -83,6 +104,8 @@ def _show_answer(shown: Shown) -> None:
     _show_set(prediction)
     for remark in (*assessment.quality.remarks, *assessment.image.notes):
         st.warning(escaped(remark, longest=400), icon=":material/visibility:")
+    if shown.patient.stated:
+        st.markdown(f"**Patient:** {patient_line(shown.patient)}")
     took = f", answered in {shown.seconds:.2f} s" if shown.seconds is not None else ""
     st.caption(
         f"{escaped(assessment.image.name)}, {assessment.image.width} x {assessment.image.height} "
@@ -92,25 +115,30 @@ def _show_answer(shown: Shown) -> None:
 
 
 def _show_referral(assessment: Assessment) -> None:
-    referral = assessment.prediction.referral
+    prediction = assessment.prediction
+    referral = prediction.referral
     if referral is None:
         st.info("A referral threshold was not measured for this model.")
         return
     relation = "reach" if referral.advised else "are below"
     text = (
-        f"The malignant diagnoses together {relation} the referral threshold of "
-        f"{referral.threshold:.1%}, chosen on validation lesions to find "
-        f"{referral.target_sensitivity:.0%} of the malignant ones. "
+        f"**{'Referral advised' if referral.advised else 'Below the referral threshold'}.** "
+        f"The malignant diagnoses together ({percent(prediction.malignancy)}) {relation} the "
+        f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
+        f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
     measured = read_referral(manifest_of(assessment.model))
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:
         text += (
-            f"On test lesions it found {measured.sensitivity.value:.0%} of the malignant images "
-            f"and left {measured.specificity.value:.0%} of the benign ones unreferred."
+            f"On test lesions it found {percent(measured.sensitivity.value)} of the malignant "
+            f"images (sensitivity) and left {percent(measured.specificity.value)} of the benign "
+            "ones unreferred (specificity)."
         )
-    (st.warning if referral.advised else st.info)(text)
+    if not referral.advised:
+        text += " Below the threshold is not the same as harmless."
+    (st.warning if referral.advised else st.info)(unbroken(text))
 
 
 def _show_set(prediction: Prediction) -> None:
@@ -119,30 +147,35 @@ def _show_set(prediction: Prediction) -> None:
         st.markdown("**Prediction set:** not measured for this model.")
         return
     names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
-    st.markdown(f"**Cannot be excluded ({members.coverage:.0%} prediction set):** {names}")
+    title = unbroken(f"Cannot be excluded ({percent(members.coverage)} prediction set)")
+    st.markdown(f"**{title}:** {names}")
     if members.not_guaranteed:
         small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         st.caption(f"Always in the set, because too few lesions were there to judge by: {small}.")
 
 
-def _show_pictures(shown: Shown) -> Diagnosis:
-    assessment = shown.assessment
-    predicted = assessment.prediction.diagnosis
+def _choose(assessment: Assessment) -> Choice:
     ranked = [diagnosis for diagnosis, _ in assessment.prediction.ranked]
-    explained: Diagnosis = st.selectbox(
-        "Explain", ranked, index=ranked.index(predicted), format_func=str, key="explained"
-    )
+    # Every image begins with the predicted diagnosis, whatever was looked at in the one before.
+    key = f"explained {assessment.image.sha256}"
+    explained: Diagnosis = st.selectbox("Explain", ranked, format_func=str, key=key)
     choices, strength = st.columns(2)
     signed = choices.toggle("Evidence against as well", key="signed")
-    opacity = strength.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity")
-    overlay = blend(shown.pixels, assessment.explanation, explained, signed=signed, opacity=opacity)
+    opacity = strength.slider("Opacity", 0.0, 1.0, OPACITY, 0.05, key="opacity")
+    return Choice(explained, signed, opacity)
+
+
+def _show_pictures(shown: Shown, choice: Choice) -> None:
+    assessment, explained, signed = shown.assessment, choice.explained, choice.signed
+    overlay = blend(
+        shown.pixels, assessment.explanation, explained, signed=signed, opacity=choice.opacity
+    )
     left, right = st.columns(2)
     left.image(shown.pixels, caption="Original", width="stretch", alt="The image as given")
     words = explain_in_words(assessment, diagnosis=explained, measured=model().measured)
     right.image(overlay, caption=f"Evidence for {explained}", width="stretch", alt=words.location)
     _show_scale(assessment.explanation.scale, signed=signed)
-    st.markdown(escaped(words.text, longest=2000))
-    return explained
+    st.markdown(unbroken(escaped(words.text, longest=2000)))
 
 
 def _show_scale(scale: float, *, signed: bool) -> None:
@@ -156,48 +189,54 @@ def _show_scale(scale: float, *, signed: bool) -> None:
     )
 
 
-def _show_downloads(shown: Shown, explained: Diagnosis) -> None:
-    assessment = shown.assessment
-    info, explanation = assessment.image, assessment.explanation
-    signed = bool(st.session_state.get("signed", False))
-
-    def heatmap() -> bytes:
-        return render_heatmap(
-            explanation, explained, width=info.width, height=info.height, signed=signed
-        )
-
-    def overlay() -> bytes:
-        return render_overlay(shown.pixels, explanation, explained, signed=signed)
-
-    def record() -> str:
-        return json.dumps(assessment.to_dict(), indent=1) + "\n"
-
+def _show_downloads(shown: Shown, choice: Choice) -> None:
     st.divider()
-    options, *buttons = st.columns((3, 2, 2, 2, 2), vertical_alignment="bottom")
-    paper = options.segmented_control("Paper", ("A4", "Letter"), default="A4", required=True)
-    plain = options.checkbox("Add a page in plain words for the patient")
-    patient = shown.patient
-
+    place, *links = st.columns((3, 2, 2, 2, 2), vertical_alignment="bottom")
+    with place:
+        options = _choose_report()
     missing = _unprinted(shown)
     if missing:
         st.warning(
             f"No installed font has {', '.join(missing)}: the report shows these as code points."
         )
+    for column, (label, file) in zip(links, _files(shown, choice, options).items(), strict=True):
+        with column:
+            download_link(label, offer(label, file))
+
+
+def _choose_report() -> ReportOptions:
+    paper = st.segmented_control("Paper", ("A4", "Letter"), default="A4", required=True)
+    patient_page = st.checkbox("Add a page in plain words for the patient")
+    return ReportOptions(paper=paper or "A4", patient_page=patient_page)
+
+
+def _files(shown: Shown, choice: Choice, options: ReportOptions) -> dict[str, File]:
+    """Return what can be downloaded, by label."""
+    assessment, explained = shown.assessment, choice.explained
+    info, explanation = assessment.image, assessment.explanation
 
     def pdf() -> bytes:
-        return make_pdf(
-            shown, explained, ReportOptions(paper=paper or "A4", patient_page=plain), patient
+        return make_pdf(shown, explained, options)
+
+    def overlay() -> bytes:
+        return render_overlay(
+            shown.pixels, explanation, explained, signed=choice.signed, opacity=choice.opacity
         )
 
-    for column, label, data, name, mime in (
-        (buttons[0], "PDF report", pdf, DEFAULT_NAME, "application/pdf"),
-        (buttons[1], "Overlay", overlay, OVERLAY_NAME, "image/png"),
-        (buttons[2], "Heatmap", heatmap, HEATMAP_NAME, "image/png"),
-        (buttons[3], "JSON", record, ASSESSMENT_NAME, "application/json"),
-    ):
-        column.download_button(
-            label, data, name, mime, on_click="ignore", width="stretch", key=f"get {label}"
+    def heatmap() -> bytes:
+        return render_heatmap(
+            explanation, explained, width=info.width, height=info.height, signed=choice.signed
         )
+
+    def record() -> bytes:
+        return (json.dumps(assessment.to_dict(), indent=1) + "\n").encode()
+
+    return {
+        "PDF report": File(DEFAULT_NAME, "application/pdf", pdf),
+        "Overlay": File(OVERLAY_NAME, "image/png", overlay),
+        "Heatmap": File(HEATMAP_NAME, "image/png", heatmap),
+        "JSON": File(ASSESSMENT_NAME, "application/json", record),
+    }
 
 
 def _unprinted(shown: Shown) -> tuple[str, ...]:
@@ -209,15 +248,13 @@ def _unprinted(shown: Shown) -> tuple[str, ...]:
     return tuple(f"U+{ord(character):04X}" for character in unprinted_characters(content))
 
 
-def make_pdf(
-    shown: Shown, explained: Diagnosis | None, options: ReportOptions, patient: PatientDetails
-) -> bytes:
+def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) -> bytes:
     """Return the report of an answered image."""
     content = build_report(
         shown.assessment,
         manifest_of(shown.assessment.model),
         image=shown.image,
-        patient=patient,
+        patient=shown.patient,
         explain=explained,
         options=options,
     )
@@ -225,5 +262,5 @@ def make_pdf(
 
 
 def share_column(label: str) -> Any:
-    """Return a table column of probabilities, drawn as bars."""
-    return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0)
+    """Return a table column of per cents, drawn as bars."""
+    return st.column_config.ProgressColumn(label, format="%.1f %%", min_value=0.0, max_value=100.0)

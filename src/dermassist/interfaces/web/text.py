@@ -31,3 +31,8 @@ def visible(text: str, *, longest: int = LONGEST) -> str:
 def escaped(text: str, *, longest: int = LONGEST) -> str:
     """Return ``visible`` text that Markdown prints as it is."""
     return _MARKDOWN.sub(r"\\\1", visible(text, longest=longest))
+
+
+def unbroken(text: str) -> str:
+    """Return a text in which no line breaks between a number and its per cent sign."""
+    return text.replace(" %", "\u00a0%")

@@ -11,20 +11,20 @@ import streamlit as st
 
 from dermassist.assessment import assess
 from dermassist.errors import DermAssistError
+from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
-from dermassist.interfaces.web.patient_form import patient_form
+from dermassist.interfaces.web.patient_form import patient_form, patient_line
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
-from dermassist.sample import SAMPLE_NAME, sample_path
+from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
-SAMPLE_WORDS = "This image was drawn by a program. It shows no patient and no disease."
 _ANALYSES, _REFUSED, _INTAKES, _COUNT = "analyses", "refused", "intakes", "images"
-_LOOKED_AT, _OPENED = "looked at", "opened"
+_LOOKED_AT, _OPENED, _PATIENTS = "looked at", "opened", "patients"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +62,13 @@ class Analysis:
 def analyse_page() -> None:
     """Take images and show their answers, one at a time."""
     st.title("Analyse", anchor=False)
-    with st.expander("Patient and lesion (optional; fill in before the images)"):
-        patient = patient_form("analyse")
+    patient = _patient()
     given = _input()
     if given and patient is not None:
         _take(given, patient)
         st.rerun()
+    if given:
+        st.error("Correct the patient's details first; then the images are answered.")
     for reason in st.session_state.get(_REFUSED, ()):
         st.error(escaped(reason, longest=600))
     analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
@@ -75,6 +76,23 @@ def analyse_page() -> None:
         st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
         return
     _show(_chosen(analyses))
+
+
+def _patient() -> PatientDetails | None:
+    """Return whose lesion the next images show; keep it in sight, so that nobody gets another's."""
+    filled = st.session_state.get(_PATIENTS, 0)
+    with st.expander("Patient and lesion (optional; fill in before the images)"):
+        patient = patient_form(f"analyse {filled}")
+    # A place of its own, so that what stands below stays where it is: an upload under way is lost
+    # when its field moves.
+    with st.container():
+        if patient is not None and patient.stated:
+            line, button = st.columns((4, 1), vertical_alignment="center")
+            line.info(f"The next images are kept for: **{patient_line(patient)}**")
+            if button.button("Next patient", width="stretch"):
+                st.session_state[_PATIENTS] = filled + 1
+                st.rerun()
+    return patient
 
 
 def _input() -> list[Given]:
@@ -161,7 +179,7 @@ def _chosen(analyses: Sequence[Analysis]) -> Analysis:
 def _title(analysis: Analysis) -> str:
     prediction = analysis.assessment.prediction
     name = visible(analysis.assessment.image.name, longest=60)
-    return f"{name} · {prediction.diagnosis} {prediction.confidence:.0%}"
+    return f"{name} · {prediction.diagnosis} {percent(prediction.confidence)}"
 
 
 def _show(analysis: Analysis) -> None:

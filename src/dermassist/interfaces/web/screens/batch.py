@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from numpy.typing import NDArray
 from dermassist.assessment import assess
 from dermassist.batch import FileOutcome, render_isic_csv
 from dermassist.cases import Case
-from dermassist.errors import DermAssistError
+from dermassist.errors import CaseError, DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
+from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.result_view import Shown, make_pdf, share_column
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
@@ -29,12 +32,16 @@ from dermassist.report import ReportOptions
 from dermassist.results import Prediction
 
 _BATCH = "batch"
-_THUMBNAIL_PX = 96
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 60
+_THUMBNAIL_PX, _ROW_PX, _HEADER_PX = 128, 72, 40
+#: Of a longer table the rest is reached by scrolling in it.
+_ROWS_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file of a batch: answered and kept, or the reason why not."""
+    """One file of a batch: answered and kept, and the reason where it was not."""
 
     name: str
     prediction: Prediction | None = None
@@ -81,10 +88,15 @@ def _answer(name: str, content: bytes) -> Row:
     try:
         assessment = assess(content, classifier=model().classifier, name=name)
         thumbnail = _thumbnail(read_image(content, reduce_to_px=_THUMBNAIL_PX).pixels)
-        case = case_book().save(assessment, content)
     except DermAssistError as error:
         return Row(name, error=str(error))
-    return Row(name, assessment.prediction, thumbnail, case.case_id)
+    answered = Row(name, assessment.prediction, thumbnail)
+    try:
+        case = case_book().save(assessment, content)
+    except DermAssistError as error:
+        # The answer is worth showing all the same.
+        return replace(answered, error=f"{name}: not saved in the case book: {error}")
+    return replace(answered, case_id=case.case_id)
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> str:
@@ -104,26 +116,23 @@ def _show(rows: Sequence[Row]) -> None:
     failed = [row for row in rows if row.prediction is None]
     st.markdown(f"{len(answered)} answered, {len(failed)} not. The most suspicious stand first.")
     if answered:
-        st.dataframe([_cells(row) for row in answered], column_config=_columns(), hide_index=True)
+        st.dataframe(
+            [_cells(row) for row in answered],
+            column_config=_columns(),
+            hide_index=True,
+            row_height=_ROW_PX,
+            height=min(len(answered), _ROWS_SHOWN) * _ROW_PX + _HEADER_PX,
+        )
         csv_column, zip_column, _ = st.columns((1, 1, 3))
-        csv_column.download_button(
-            "CSV (ISIC form)",
-            lambda: _csv(answered),
-            "answers.csv",
-            "text/csv",
-            on_click="ignore",
-            width="stretch",
-        )
-        zip_column.download_button(
-            "ZIP of reports",
-            lambda: _reports(answered),
-            "reports.zip",
-            "application/zip",
-            on_click="ignore",
-            width="stretch",
-        )
-    for row in failed:
-        st.error(escaped(row.error or "", longest=400))
+        csv = File("answers.csv", "text/csv", lambda: _csv(answered))
+        reports = File("reports.zip", "application/zip", lambda: _reports(answered))
+        with csv_column:
+            download_link("CSV (ISIC form)", offer("csv", csv))
+        with zip_column:
+            download_link("ZIP of reports", offer("reports", reports))
+    for row in rows:
+        if row.error is not None:
+            st.error(escaped(row.error, longest=400))
 
 
 def _cells(row: Row) -> dict[str, Any]:
@@ -133,11 +142,11 @@ def _cells(row: Row) -> dict[str, Any]:
     referral = prediction.referral
     return {
         "image": row.thumbnail,
-        "file": visible(row.name, longest=60),
-        "diagnosis": str(prediction.diagnosis),
-        "confidence": prediction.confidence,
-        "malignancy": prediction.malignancy,
+        "malignancy": 100.0 * prediction.malignancy,
         "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
+        "diagnosis": str(prediction.diagnosis),
+        "confidence": 100.0 * prediction.confidence,
+        "file": visible(row.name, longest=60),
         "case": (row.case_id or "")[:8],
     }
 
@@ -154,22 +163,54 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _csv(rows: Sequence[Row]) -> str:
-    return render_isic_csv(FileOutcome(Path(row.name), row.prediction, None) for row in rows)
+def _csv(rows: Sequence[Row]) -> bytes:
+    names = distinct([Path(row.name).stem for row in rows])
+    # The suffix is what the form leaves out.
+    outcomes = (
+        FileOutcome(Path(f"{name}.jpg"), row.prediction, None)
+        for name, row in zip(names, rows, strict=True)
+    )
+    return render_isic_csv(outcomes).encode()
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names; one that was there before gets its count: ``a``, ``a (2)``."""
+    given: dict[str, str] = {}
+    for place, name in enumerate(names):
+        candidates = chain([name], (f"{name} ({count})" for count in range(2, place + 3)))
+        given[next(c for c in candidates if c not in given)] = name
+    return list(given)
 
 
 def _reports(rows: Sequence[Row]) -> bytes:
-    """Return a ZIP with one report a case, each under the case's number."""
-    packed = io.BytesIO()
+    """Return a ZIP with one report a case, and a note on those without one."""
+    packed, absent = io.BytesIO(), []
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for row in rows:
-            if row.case_id is not None:
-                case, image = case_book().load(row.case_id), case_book().image(row.case_id)
-                archive.writestr(f"{row.case_id}.pdf", report_of(case, image))
+            try:
+                pdf = _report(row)
+            except DermAssistError as error:
+                absent.append(f"{visible(row.name)}: {error}\n")
+            else:
+                archive.writestr(report_name(row), pdf)
+        if absent:
+            archive.writestr("not_included.txt", "".join(absent))
     return packed.getvalue()
+
+
+def _report(row: Row) -> bytes:
+    if row.case_id is None:
+        raise CaseError("was not saved in the case book")
+    return report_of(case_book().load(row.case_id), case_book().image(row.case_id))
+
+
+def report_name(row: Row) -> str:
+    """Return a file name that tells the image and is safe on every system."""
+    plain = _UNSAFE.sub("_", Path(row.name).stem)[:_LONGEST_NAME]
+    return f"{plain}_{(row.case_id or '')[:8]}.pdf"
 
 
 def report_of(case: Case, image: bytes) -> bytes:
     """Return the report of a kept case."""
     shown = Shown(case.assessment, image, read_image(image).pixels, case.patient)
-    return make_pdf(shown, case.explained, ReportOptions(), case.patient)
+    return make_pdf(shown, case.explained, ReportOptions())

@@ -11,15 +11,20 @@ import streamlit as st
 
 from dermassist.cases import Case, CaseQuery, CaseSummary, Outcome, export_cases
 from dermassist.cases.case import SOURCES
-from dermassist.diagnosis import DIAGNOSES
+from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DermAssistError
+from dermassist.explain.words import percent
 from dermassist.imaging import read_image
+from dermassist.interfaces.web.downloads import File, download_link, offer
+from dermassist.interfaces.web.patient_form import patient_form
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, share_column, show_result
 from dermassist.interfaces.web.text import escaped, visible
 
 PAGE_SIZE = 50
 _OPEN = "open case"
+_OTHER = "none of the seven (say what in the remarks)"
+_FINAL = [*map(str, DIAGNOSES), _OTHER]
 _YES_NO = {"all": None, "yes": True, "no": False}
 
 
@@ -54,13 +59,11 @@ def _show_list() -> None:
     if chosen is not None and st.button("Open case", type="primary"):
         st.session_state[_OPEN] = chosen.case_id
         st.rerun()
-    st.download_button(
-        f"Export these {len(shown)} as ZIP",
-        lambda: _archive([summary.case_id for summary in shown]),
-        "cases.zip",
-        "application/zip",
-        on_click="ignore",
-    )
+    case_ids = [summary.case_id for summary in shown]
+    exported = File("cases.zip", "application/zip", lambda: _archive(case_ids))
+    place, _ = st.columns((1, 3))
+    with place:
+        download_link(f"Export these {len(shown)} as ZIP", offer("list", exported))
 
 
 def _query() -> CaseQuery:
@@ -97,7 +100,7 @@ def _period(days: Sequence[date]) -> tuple[datetime | None, datetime | None]:
 def _title(summary: CaseSummary) -> str:
     return (
         f"{summary.saved_at[:16].replace('T', ' ')} · {visible(summary.image_name, longest=40)} · "
-        f"{summary.diagnosis.code.upper()} {summary.confidence:.0%} · {summary.case_id[:8]}"
+        f"{summary.diagnosis.code.upper()} {percent(summary.confidence)} · {summary.case_id[:8]}"
     )
 
 
@@ -106,8 +109,15 @@ def _show_table(shown: Sequence[CaseSummary]) -> None:
         [_cells(summary) for summary in shown],
         hide_index=True,
         column_config={
+            "saved": "Saved (UTC)",
+            "file": "File",
+            "patient": "Patient",
+            "answer": "Answer",
             "confidence": share_column("Confidence"),
             "malignancy": share_column("MEL, BCC, AKIEC"),
+            "referral": "Referral advised",
+            "outcome": "Outcome",
+            "case": "Case",
         },
     )
 
@@ -120,12 +130,12 @@ def _cells(summary: CaseSummary) -> dict[str, Any]:
         named = outcome.diagnosis.code.upper() if outcome.diagnosis is not None else "other"
         found = f"{named} ({outcome.source})"
     return {
-        "saved (UTC)": summary.saved_at[:16].replace("T", " "),
+        "saved": summary.saved_at[:16].replace("T", " "),
         "file": visible(summary.image_name, longest=60),
         "patient": visible(" ".join((summary.patient_id, summary.patient_name)).strip()),
         "answer": str(summary.diagnosis),
-        "confidence": summary.confidence,
-        "malignancy": summary.malignancy,
+        "confidence": 100.0 * summary.confidence,
+        "malignancy": 100.0 * summary.malignancy,
         "referral": {None: "not measured", True: "yes", False: "no"}[summary.referred],
         "outcome": found,
         "case": summary.case_id[:8],
@@ -139,33 +149,30 @@ def _show_case(case_id: str) -> None:
         st.rerun()
     st.title(f"Case {case_id[:8]}", anchor=False)
     st.caption(f"Saved {case.saved_at[:19].replace('T', ' ')} UTC")
-    if case.patient.stated:
-        _show_patient(case)
     show_result(Shown(case.assessment, image, read_image(image).pixels, case.patient))
+    _show_patient(case)
     _show_outcome(case)
     _show_removal(case)
 
 
 def _show_patient(case: Case) -> None:
-    stated = {
-        label.replace("_", " ").capitalize(): str(value)
-        for label, value in case.patient.to_dict().items()
-        if value not in ("", None)
-    }
-    for label, value in stated.items():
-        st.text(f"{label}: {visible(value, longest=4000)}")
+    st.subheader("Patient and lesion", anchor=False)
+    with st.form("patient"):
+        patient = patient_form(f"case {case.case_id}", case.patient)
+        if st.form_submit_button("Save details") and patient is not None:
+            case_book().record_patient(case.case_id, patient)
+            st.rerun()
 
 
 def _show_outcome(case: Case) -> None:
     st.subheader("What it turned out to be", anchor=False)
     known = case.outcome
     with st.form("outcome"):
-        choices = [None, *DIAGNOSES]
-        diagnosis = st.selectbox(
+        choice = st.selectbox(
             "Final diagnosis",
-            choices,
-            index=choices.index(known.diagnosis) if known is not None else 0,
-            format_func=lambda choice: "none of the seven" if choice is None else str(choice),
+            _FINAL,
+            index=None if known is None else _FINAL.index(_final(known.diagnosis)),
+            placeholder="choose",
         )
         source = st.segmented_control(
             "Known from",
@@ -174,22 +181,26 @@ def _show_outcome(case: Case) -> None:
             required=True,
         )
         remarks = st.text_area("Remarks", known.remarks if known is not None else "")
-        if st.form_submit_button("Record"):
-            case_book().record_outcome(case.case_id, Outcome(diagnosis, source, remarks))
-            st.rerun()
+        asked = st.form_submit_button("Record")
+    if asked and choice is None:
+        st.error("Choose the final diagnosis first.")
+    elif asked and choice is not None:
+        diagnosis = None if choice == _OTHER else DIAGNOSES[_FINAL.index(choice)]
+        case_book().record_outcome(case.case_id, Outcome(diagnosis, source, remarks))
+        st.rerun()
     if known is not None:
-        st.caption(f"Recorded: {known.diagnosis or 'none of the seven'}, {known.source}.")
+        st.caption(f"Recorded: {_final(known.diagnosis)}, {known.source}.")
+
+
+def _final(diagnosis: Diagnosis | None) -> str:
+    return _OTHER if diagnosis is None else str(diagnosis)
 
 
 def _show_removal(case: Case) -> None:
-    export, delete = st.columns(2)
-    export.download_button(
-        "Export this case as ZIP",
-        lambda: _archive([case.case_id]),
-        f"{case.case_id}.zip",
-        "application/zip",
-        on_click="ignore",
-    )
+    export, delete, _ = st.columns((1, 1, 2))
+    exported = File(f"{case.case_id}.zip", "application/zip", lambda: _archive([case.case_id]))
+    with export:
+        download_link("Export this case as ZIP", offer("case", exported))
     with delete.popover("Delete for good"):
         st.markdown("The case and its image are deleted for good. This cannot be undone.")
         if st.button("Delete", type="primary"):

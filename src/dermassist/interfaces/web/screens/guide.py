@@ -5,7 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from dermassist.diagnosis import DIAGNOSES
-from dermassist.report.clinical import LIMITS, SOURCES, cited, interpretation
+from dermassist.report.clinical import (
+    GRAD_CAM,
+    HAM10000,
+    LIMITS,
+    TEMPERATURE,
+    Source,
+    Statement,
+    cited,
+    interpretation,
+)
+from dermassist.report.clinical import SOURCES as REPORT_SOURCES
 
 #: Requirements of this program, each of which its own measurements or code bear out.
 IMAGE_RULES = """
@@ -22,29 +32,54 @@ IMAGE_RULES = """
 - As few hairs, bubbles and rulers over the lesion as can be; the model that ships does not remove
   them.
 """
-READING = {
+CONFORMAL = Source(
+    "Conformal",
+    "Vovk V. Conditional validity of inductive conformal predictors. ACML 2012, PMLR 25, 475-490.",
+)
+READING: dict[str, tuple[Statement, ...]] = {
     "Probabilities": (
-        "Of all answers given with 80 %, about 80 % should be right: that is what calibrated "
-        "means. How true it is was measured; see the page Model. It holds for the mix of lesions "
-        "in the data set, of which two thirds are nevi; among your patients the mix is another."
+        Statement(
+            "Of all answers given with 80 %, about 80 % should be right: that is what calibrated "
+            "means.",
+            TEMPERATURE,
+        ),
+        Statement("How true it is was measured; see the page Model."),
+        Statement(
+            "It holds for the mix of lesions in the data set, of which two thirds are nevi; among "
+            "your patients the mix is another.",
+            HAM10000,
+        ),
     ),
     "Referral threshold": (
-        "MEL, BCC and AKIEC together, against a threshold that was chosen on validation lesions "
-        "to find 95 % of the malignant ones. What it finds and what it costs on other lesions "
-        "stands beside the answer. Below the threshold is not the same as harmless."
+        Statement(
+            "MEL, BCC and AKIEC together, against a threshold that was chosen on validation "
+            "lesions to find 95 % of the malignant ones. What it finds and what it costs on other "
+            "lesions stands beside the answer. Below the threshold is not the same as harmless."
+        ),
     ),
     "Prediction set": (
-        "The diagnoses that cannot be excluded. It is made so that nine of ten sets hold the true "
-        "diagnosis, for each diagnosis by itself. A large set means: the model does not know. An "
-        "empty one means: the image is unlike any of the seven in the data set."
+        Statement(
+            "The diagnoses that cannot be excluded. It is made so that nine of ten sets hold the "
+            "true diagnosis, for each diagnosis by itself.",
+            CONFORMAL,
+        ),
+        Statement(
+            "How many do was measured; see the page Model. A large set means: the model does not "
+            "know. An empty one means: no diagnosis is probable enough; do not rely on the answer."
+        ),
     ),
     "Heatmap": (
-        "Where the network found evidence for one diagnosis, in logits. The colours have the same "
-        "scale for every image, so a pale heatmap means little evidence. It is not an outline of "
-        "the lesion and names no structure. How often its strongest point lies on the lesion was "
-        "measured; see the page Model."
+        Statement("Where the network found evidence for one diagnosis, in logits.", GRAD_CAM),
+        Statement(
+            "The colours have the same scale for every image, so an image that shows through "
+            "undisturbed means little evidence. It is not an outline of the lesion and names no "
+            "structure. How often its strongest point lies on the lesion was measured; see the "
+            "page Model."
+        ),
     ),
 }
+#: The report's, with its numbers, and what only this page needs.
+SOURCES: tuple[Source, ...] = (*REPORT_SOURCES, CONFORMAL)
 
 
 def guide_page() -> None:
@@ -53,9 +88,9 @@ def guide_page() -> None:
     st.header("An image that can be assessed", anchor=False)
     st.markdown(IMAGE_RULES)
     st.header("Reading an answer", anchor=False)
-    for title, text in READING.items():
+    for title, statements in READING.items():
         st.subheader(title, anchor=False)
-        st.markdown(text)
+        st.markdown(" ".join(cited(statement, SOURCES) for statement in statements))
     st.header("The seven diagnoses", anchor=False)
     for diagnosis in DIAGNOSES:
         kind = "counted as malignant" if diagnosis.malignant else "benign"

@@ -13,13 +13,21 @@ from dermassist.evaluation.decision_tabulation import (
 )
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.table import Table
-from dermassist.evaluation.tabulation import class_table, overall_table
+from dermassist.evaluation.tabulation import (
+    class_table,
+    mistake_table,
+    overall_table,
+    subgroup_table,
+)
 from dermassist.interfaces.web.charts import confusion_chart, reliability_chart, roc_chart
 from dermassist.interfaces.web.resources import model
 from dermassist.interfaces.web.text import escaped
 from dermassist.measured import Measured
 from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.report.clinical import LIMITS
+
+#: Of the tables by group, those that a reader can relate to a patient or an image.
+SUBGROUPS = ("sex", "age_band", "body_site", "source")
 
 
 def model_page() -> None:
@@ -51,7 +59,8 @@ def _show_facts(manifest: Manifest, sha256: str) -> None:
         "Licence of the weights": manifest.licence,
         "Training data": manifest.attribution,
     }
-    st.table({"": list(facts), "Value": [escaped(v, longest=400) for v in facts.values()]})
+    for name, value in facts.items():
+        st.markdown(f"**{name}:** {escaped(value, longest=400)}")
 
 
 def _show_measured(measured: Measured, manifest: Manifest) -> None:
@@ -76,6 +85,11 @@ def _show_measured(measured: Measured, manifest: Manifest) -> None:
         reliability_chart(measured.report), alt="Share of right answers by confidence"
     )
     right.caption("On the line: answers as sure as they are right. Circles: images in the bin.")
+    st.header("Where it fails", anchor=False)
+    _show_table(mistake_table(measured.report))
+    for attribute in SUBGROUPS:
+        if measured.report.subgroups_of(attribute):
+            _show_table(subgroup_table(measured.report, attribute))
 
 
 def _show_decisions(manifest: Manifest) -> None:

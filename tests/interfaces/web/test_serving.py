@@ -1,0 +1,102 @@
+"""Both ways to start serve the pages and the downloads, to this machine alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dermassist.interfaces.app_server import command
+
+ROOT = Path(__file__).parents[3]
+START_LIMIT_S = 60
+Start = Callable[[int], list[str]]
+
+
+def installed(port: int) -> list[str]:
+    return command(address="localhost", port=port)
+
+
+def from_the_clone(port: int) -> list[str]:
+    return [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+
+
+@contextmanager
+def served(start: Start, cases: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with subprocess.Popen(
+        start(port),
+        cwd=ROOT,
+        env={**os.environ, "DERMASSIST_CASES": str(cases)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            wait_until_healthy(port, process)
+            yield port, process
+        finally:
+            process.kill()
+
+
+def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            assert get(port, "_stcore/health")[0] == 200
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the app did not start")
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/{path}", timeout=10) as response:
+            return int(response.status), response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def addresses_listened_on(port: int) -> set[str]:
+    """Return the addresses in the kernel's own hexadecimal form."""
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    places = (row[1].split(":") for row in rows if row[3] == "0A")
+    return {address for address, at in places if int(at, 16) == port}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [installed, from_the_clone], ids=lambda start: start.__name__)
+def test_pages_and_downloads_are_served_to_this_machine_alone(start: Start, tmp_path: Path) -> None:
+    with served(start, tmp_path / "cases") as (port, process):
+        status, page = get(port, "")
+        assert status == 200
+        assert b"<html" in page
+        assert get(port, "downloads/guessed/DermAssist_Report.pdf") == (
+            404,
+            b"This download has ended. Open the page again.",
+        )
+        loopback = {"0100007F", "00000000000000000000000001000000"}
+        listening = addresses_listened_on(port)
+        assert listening
+        assert listening <= loopback
+        process.send_signal(signal.SIGINT)
+        # It ends by itself: a negative status would be that of a signal.
+        assert process.wait(timeout=30) >= 0
