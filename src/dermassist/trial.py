@@ -127,6 +127,37 @@ def is_tested(trial: Trial, results: Path) -> bool:
     return _description_path(results, trial.name).is_file()
 
 
+def check_recipe(
+    tested: Sequence[Trial], results: Path, *, recipe: TrainingConfig, weights: str, taught: bool
+) -> None:
+    """Refuse to go on with trials that another recipe made: pooled, they would describe neither.
+
+    Args:
+        tested: trials whose predictions are there.
+        results: their folder.
+        recipe: that the protocol is run with.
+        weights: ``last`` epoch, or ``best``.
+        taught: whether its networks have teachers.
+
+    Raises:
+        DataError: a trial was trained with another recipe, or other weights of it were tested.
+    """
+    for trial in tested:
+        path = _description_path(results, trial.name)
+        try:
+            training = json.loads(path.read_text(encoding="utf-8"))["training"]
+            found = TrainingConfig.from_dict(training["config"], where=str(path))
+            had_teacher = "teacher" in training["origin"]
+            same = (found, training["weights"], had_teacher) == (recipe, weights, taught)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: does not say how it was trained ({error!r})") from error
+        if not same:
+            raise DataError(
+                f"{path}: was made with another recipe, other weights or another kind of teacher; "
+                "give the same, or another --results and --runs"
+            )
+
+
 def read_predictions(name: str, results: Path) -> PredictionTable:
     """Read and verify a trial's predictions.
 

@@ -17,6 +17,7 @@ from dermassist.diagnosis import CODES
 from dermassist.evaluation import bootstrap, conformal, decision, report, summary
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
 
 from ...conftest import write_synthetic_ham10000
@@ -62,7 +63,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(run: Run, material: Path, *arguments: str) -> Outcome:
     return run(
-        *("protocol", *arguments, "--config", material / "recipe.toml"),
+        *("protocol", "--config", material / "recipe.toml", *arguments),
         *("--data", material / "ham", "--splits", material / "splits.json"),
         *("--init", material / "start.safetensors", "--workers", "0"),
     )
@@ -92,6 +93,17 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
         balanced_accuracy_score(labels, predicted)
     )
     assert both.json["report"]["summary"]["images"] == len(labels)
+
+    # Trials of two recipes, or of other weights or teachers, are never pooled.
+    for changed in (("--weights", "best"), ("--teachers", "runs/lesion")):
+        outcome = call(run, material, "lesion", "--only", "fold3", *changed)
+        assert outcome.status == ExitStatus.DATA
+        assert "fold1.json: was made with another recipe, other weights" in outcome.complaint
+    Path("other.toml").write_text(RECIPE.replace("batch_size = 8", "batch_size = 16"))
+    outcome = call(run, material, "lesion", "--only", "fold3", "--config", "other.toml")
+    assert outcome.status == ExitStatus.DATA
+    assert not Path("runs/lesion/fold3").exists()
+    assert json.loads(Path("results/lesion.json").read_text()) == both.json
 
 
 def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:
@@ -130,3 +142,22 @@ def test_wrong_arguments_are_refused_before_training(
     assert outcome.status == ExitStatus.CONFIG
     assert complaint in outcome.complaint
     assert list(Path().iterdir()) == []
+
+
+def test_every_trial_learns_from_its_own_teacher(run: Run, material: Path) -> None:
+    assert call(run, material, "lesion", "--only", "fold0").status == 0
+    taught = call(
+        *(run, material, "lesion", "--only", "fold0", "--teachers", "runs/lesion"),
+        *("--runs", "pupils", "--results", "taught"),
+    )
+    assert taught.status == 0, taught.err
+    description = json.loads(Path("taught/lesion/fold0.json").read_text())
+    teacher = read_bundle(Path("runs/lesion/fold0/model"))
+    assert description["training"]["origin"]["teacher"] == teacher.sha256
+    # Fold 1 has no teacher there: none is made up.
+    outcome = call(
+        *(run, material, "lesion", "--only", "fold1", "--teachers", "runs/lesion"),
+        *("--runs", "pupils", "--results", "taught"),
+    )
+    assert outcome.status == ExitStatus.MODEL
+    assert "runs/lesion/fold1/model: holds no model" in outcome.complaint

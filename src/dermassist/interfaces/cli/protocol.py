@@ -79,11 +79,12 @@ def protocol(
 ) -> None:
     """Train and test every trial of a protocol that is not done yet, then pool their answers."""
     require_training("Training")
-    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415 - keeps --help fast
+    from dermassist.config import read_config  # noqa: PLC0415 - keeps --help fast
+    from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
-    from dermassist.trial import is_tested  # noqa: PLC0415
+    from dermassist.trial import check_recipe, is_tested  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
@@ -93,7 +94,10 @@ def protocol(
     place = results / name.value
     if name is Protocol.PAPER:
         remark("The paper's protocol: lesions leak into its test part, which also selects.")
-    due = [trial for trial in wanted if not is_tested(trial, place)]
+    tested = [trial for trial in every if is_tested(trial, place)]
+    recipe = read_config(config)
+    check_recipe(tested, place, recipe=recipe, weights=weights, taught=teachers is not None)
+    due = [trial for trial in wanted if trial not in tested]
     if due:
         bench = replace(_bench(config, dataset, init, weights, cache), teachers=teachers)
         for trial in due:
