@@ -83,7 +83,9 @@ def cases(tmp_path: Path) -> Path:
     return tmp_path / "cases"
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it is open Playwright keeps an event loop running in this thread,
+# and other tests could not run one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         playwright.selectors.set_test_id_attribute("data-testid")

@@ -66,7 +66,8 @@ def protocol(
     teachers: Annotated[
         Path | None,
         typer.Option(
-            help="RUNS/PROTOCOL of an earlier call; each trial's network teaches its own trial."
+            help="RUNS/PROTOCOL of an earlier call; each trial's network teaches its own trial.",
+            readable=False,
         ),
     ] = None,
     weights: Annotated[

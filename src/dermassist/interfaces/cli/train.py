@@ -58,7 +58,10 @@ def train(
     ] = IMAGENET,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="Model bundle, trained on the same part, whose answers are learned too."),
+        typer.Option(
+            help="Model bundle, trained on the same part, whose answers are learned too.",
+            readable=False,
+        ),
     ] = None,
     splits: SplitFile = DEFAULT_SPLITS,
     protocol: Annotated[
