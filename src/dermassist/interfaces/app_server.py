@@ -28,6 +28,18 @@ OPTIONS: dict[str, str | int | bool] = {
 }
 
 
+def check_startable(address: str) -> None:
+    """Refuse to start the app where it could not run, or would be open to anybody.
+
+    Raises:
+        MissingExtraError: the extra ``app`` is not installed.
+        ConfigError: the address is open to others and no password is set.
+    """
+    if any(find_spec(name) is None for name in ("streamlit", "sqlalchemy", "fpdf")):
+        raise MissingExtraError("The app", extra="app")
+    check_address(address)
+
+
 def serve(*, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT) -> int:
     """Run the app until it is stopped; return its exit status.
 
@@ -39,9 +51,7 @@ def serve(*, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT) -> int:
         MissingExtraError: the extra ``app`` is not installed.
         ConfigError: the address is open to others and no password is set.
     """
-    if any(find_spec(name) is None for name in ("streamlit", "sqlalchemy", "fpdf")):
-        raise MissingExtraError("The app", extra="app")
-    check_address(address)
+    check_startable(address)
     try:
         # Its words are our own.
         return subprocess.run(command(address=address, port=port), check=False).returncode  # noqa: S603

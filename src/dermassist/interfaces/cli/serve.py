@@ -17,9 +17,12 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
 ) -> None:
     """Start the app in the browser; nothing leaves this machine. Ctrl-C ends it."""
-    from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415 - fast --help
+    from dermassist.interfaces.app_server import check_startable  # noqa: PLC0415 - fast --help
+    from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415
     from dermassist.interfaces.app_settings import cases_folder  # noqa: PLC0415
 
+    # Before the address is named: it would be that of nothing.
+    check_startable(address)
     say(f"Open http://{address}:{port} in a browser. Cases are kept in {cases_folder()}.")
     status = serve_app(address=address, port=port)
     if status:
