@@ -193,10 +193,10 @@ class SlowestFirst:
         return Prediction((1.0,) + (0.0,) * 6, tuple(logits.tolist()), calibrated=False)
 
 
-def test_images_are_decoded_side_by_side_and_answered_in_order() -> None:
+def test_batches_are_worked_on_side_by_side_and_answered_in_order() -> None:
     paths = [Path("0"), Path("1")]
     stub: Callable[..., Classifier] = SlowestFirst  # type: ignore[assignment] # stands for one
-    outcomes = list(predict_files(paths, stub(), batch_size=2))
+    outcomes = list(predict_files(paths, stub(), batch_size=1))
     assert [o.prediction.logits if o.prediction else o.error for o in outcomes] == [(0.0,), (1.0,)]
 
 

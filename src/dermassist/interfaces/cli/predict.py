@@ -18,7 +18,7 @@ def predict(
     csv: Annotated[
         Path, typer.Option("--csv", help="Table to write, in the ISIC 2018 form.", readable=False)
     ],
-    batch_size: Annotated[int, typer.Option(min=1, max=512)] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, max=512)] = 2,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
     as_json: Json = False,
@@ -30,7 +30,7 @@ def predict(
 
     images = find_images(paths)
     aspect = pixel_aspect_of(squeezed_from) or 1.0
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(model, threads=1)
     outcomes = []
     # Entered first: a place that cannot be written to is told before the work, not after it.
     with replacing(csv) as table, progress("Images", len(images)) as advance:
