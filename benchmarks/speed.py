@@ -42,8 +42,10 @@ from dermassist.report import build_report, render_pdf
 from dermassist.sample import sample_path
 from dermassist.storage import write_text
 
-ROUNDS = 30
-WARM_UP = 5
+ROUNDS = 20
+#: Timed calls of one turn, and the untimed ones before them, in seconds.
+CALLS = 5
+SETTLING_S = 0.1
 BATCH_IMAGES = 96
 COLD_STARTS = 5
 REPORTS = 5
@@ -130,7 +132,6 @@ def _forward_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Lin
             "assess": lambda: assess(encoded[0], classifier=classifier),
         }
     )
-    # Apart, because PyTorch's threads spin for a while and would slow whatever comes next.
     rivals = _interleaved({"ours": lambda: classifier.answer(encoded[0]), "eager": eager})
     base = times["bare"]
     print(f"ours {1e3 * rivals['ours']:.2f} ms, eager {1e3 * rivals['eager']:.2f} ms")
@@ -174,6 +175,7 @@ def _batch_lines(classifier: Classifier, encoded: Sequence[bytes]) -> list[Line]
                 "eager with our reader": lambda: eager(lambda path: alone.view(path).pixels),
             },
             rounds=5,
+            calls=1,
         )
     print(", ".join(f"{name} {len(encoded) / value:.1f} images/s" for name, value in times.items()))
     return [
@@ -199,18 +201,23 @@ def _pillow_view(path: Path, size_px: int) -> NDArray[np.uint8]:
 
 
 def _interleaved(
-    tasks: dict[str, Callable[[], object]], *, rounds: int = ROUNDS
+    tasks: dict[str, Callable[[], object]], *, rounds: int = ROUNDS, calls: int = CALLS
 ) -> dict[str, float]:
-    """Return median seconds of each task, taken in turn so that all see the same machine."""
-    for task in tasks.values():
-        for _ in range(min(WARM_UP, rounds)):
-            task()
+    """Return median seconds of each task, taken in turn so that all see the same machine.
+
+    A task's turn begins with untimed calls: threads of the one before still spin for a while, on
+    cores that this one needs.
+    """
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
-            started = time.perf_counter()
-            task()
-            times[name].append(time.perf_counter() - started)
+            begun = time.perf_counter()
+            while time.perf_counter() - begun < SETTLING_S:
+                task()
+            for _ in range(calls):
+                started = time.perf_counter()
+                task()
+                times[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
