@@ -13,11 +13,10 @@ next seed begins, and the tables are written after each training: ``full.json``,
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.full_result import FullRun, write_standing
 
@@ -26,12 +25,19 @@ from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Ham10000, read_ham10000
 from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import read_splits
-from dermassist.errors import ConfigError, DermAssistError
+from dermassist.errors import DermAssistError
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.interfaces.cli.output import progress
 from dermassist.interfaces.cli.train import describe_init, initial_weights
 from dermassist.training.run import RunSettings
-from dermassist.trial import Bench, answer_trial, is_tested, read_predictions, train_trial
+from dermassist.trial import (
+    Bench,
+    answer_trial,
+    check_recipe,
+    is_tested,
+    read_predictions,
+    train_trial,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +78,11 @@ def _run(options: argparse.Namespace) -> int:
     found, default = read_config(options.found), read_config(options.default)
     jobs = _jobs(found, default, options.seeds)
     place = options.results / "full"
-    _check_same_recipes(jobs, place)
     dataset = read_ham10000(options.data)
     trial = lesion_trial(dataset.records, read_splits(options.splits), fold=options.fold)
+    for job in jobs:
+        if is_tested(job.of(trial), place):
+            check_recipe([job.of(trial)], place, recipe=job.recipe, weights="last", taught=False)
     for job in jobs:
         own = job.of(trial)
         if not is_tested(own, place) and not _train_and_test(own, job, dataset, place, options):
@@ -91,30 +99,6 @@ def _jobs(found: TrainingConfig, default: TrainingConfig, seeds: Sequence[int]) 
         for seed in seeds
         for arm, recipe in ((FOUND, found), (DEFAULT, default))
     ]
-
-
-def _check_same_recipes(jobs: Sequence[Job], place: Path) -> None:
-    """Refuse results that were made with other recipes.
-
-    Raises:
-        ConfigError: there are such.
-    """
-    for job in jobs:
-        path = place / f"{job.name}.json"
-        if path.is_file() and _trained_with(path) != _as_json(job.recipe):
-            raise ConfigError(
-                f"{path}: was made with another recipe than the one given; give another --results "
-                "and --runs, or the recipe of before"
-            )
-
-
-def _trained_with(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))["training"]["config"]
-
-
-def _as_json(recipe: TrainingConfig) -> Any:
-    """Return a recipe as a file would give it back, its tuples as lists."""
-    return json.loads(json.dumps(recipe.to_dict()))
 
 
 def _train_and_test(

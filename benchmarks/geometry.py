@@ -107,9 +107,9 @@ def _enlargement(
         {
             "network_px": side_px,
             "variant": name,
-            **_measured(labels, _logits(images, enlarged, how, variants)),
+            **_measured(labels, _logits(images, enlarged, how, variant)),
         }
-        for name, variants in VARIANTS.items()
+        for name, variant in VARIANTS.items()
     ]
 
 
@@ -132,22 +132,25 @@ def _measured(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> dict[st
     }
 
 
-def _blurred(views: Image, sigma_px: float) -> Image:
-    return np.stack([np.asarray(cv2.GaussianBlur(v, (0, 0), sigma_px), np.uint8) for v in views])
+def _as_they_are(views: Image) -> list[Image]:
+    return [views]
+
+
+def _blurred(views: Image) -> list[Image]:
+    return [np.stack([np.asarray(cv2.GaussianBlur(v, (0, 0), 0.5), np.uint8) for v in views])]
+
+
+def _flipped(views: Image) -> list[Image]:
+    flips = (views, views[:, ::-1], views[:, :, ::-1], views[:, ::-1, ::-1])
+    return [np.ascontiguousarray(flip) for flip in flips]
 
 
 #: From views ``(N, size, size, 3)`` to those whose logits are averaged.
 Variant = Callable[[Image], list[Image]]
-AS_IT_IS: Variant = lambda views: [views]  # noqa: E731 - one of a table of them
 VARIANTS: dict[str, Variant] = {
-    "as it is": AS_IT_IS,
-    "blurred by 0.5 px": lambda views: [_blurred(views, 0.5)],
-    "mean over four flips": lambda views: [
-        views,
-        np.ascontiguousarray(views[:, ::-1]),
-        np.ascontiguousarray(views[:, :, ::-1]),
-        np.ascontiguousarray(views[:, ::-1, ::-1]),
-    ],
+    "as it is": _as_they_are,
+    "blurred by 0.5 px": _blurred,
+    "mean over four flips": _flipped,
 }
 
 
@@ -155,7 +158,7 @@ def _logits(
     images: Sequence[Image],
     classifier: Classifier,
     how: Preprocessing,
-    variant: Variant = AS_IT_IS,
+    variant: Variant = _as_they_are,
 ) -> NDArray[np.float64]:
     rows = []
     for start in range(0, len(images), BATCH):

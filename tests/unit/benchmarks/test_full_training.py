@@ -104,7 +104,8 @@ class Rehearsal:
         turned = np.roll(table.probabilities, bench.recipe.optimisation.seed + 1, axis=1)
         text = replace(table, probabilities=turned).to_csv()
         digest = hashlib.sha256(text.encode()).hexdigest()
-        stated = {"training": {"config": bench.recipe.to_dict()}, "predictions_sha256": digest}
+        training = {"config": bench.recipe.to_dict(), "weights": "last", "origin": {}}
+        stated = {"training": training, "predictions_sha256": digest}
         (results / f"{trial.name}.csv").write_text(text)
         (results / f"{trial.name}.json").write_text(json.dumps(stated))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,11 +61,11 @@ def export(
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
     _check_replaceable(out)
-    record, drawn = _training_record(run, weights), read_splits(splits)
+    (record, read_network), drawn = _trained(run, weights), read_splits(splits)
     origin = record.get("origin", {})
     if (origin.get("protocol"), origin.get("splits_sha256")) != ("lesion", drawn.sha256):
         raise ConfigError(f"{run}: was not trained on the lesion-grouped splits of {splits}")
-    network, preprocessing = _trained_network(run, weights)
+    network, preprocessing = read_network()
     if network_px is not None:
         preprocessing = replace(preprocessing, network_px=network_px)
     dataset = read_ham10000(data)
@@ -89,31 +90,32 @@ def export(
         _say_bundle(bundle)
 
 
-def _training_record(folder: Path, weights: str) -> dict[str, Any]:
-    """Read how a run was trained, or the run that a bundle was made of."""
-    from dermassist.model.bundle import MANIFEST_NAME, read_bundle  # noqa: PLC0415
-    from dermassist.training.run import read_record  # noqa: PLC0415
-
-    if (folder / MANIFEST_NAME).is_file():
-        return read_bundle(folder).manifest.training
-    return {**read_record(folder), "weights": weights}
+#: Reads a network, and how its images are prepared.
+_Network = Callable[[], "tuple[MobileNetV2, Preprocessing]"]
 
 
-def _trained_network(folder: Path, weights: str) -> tuple[MobileNetV2, Preprocessing]:
-    """Read the network of a run or of a bundle, and how its images are prepared."""
-    from dermassist.config import TrainingConfig  # noqa: PLC0415
+def _trained(folder: Path, weights: str) -> tuple[dict[str, Any], _Network]:
+    """Read how a run was trained, or the run that a bundle was made of; its network comes later."""
     from dermassist.model.bundle import MANIFEST_NAME, read_bundle  # noqa: PLC0415
     from dermassist.model.graph import network_from_graph  # noqa: PLC0415
-    from dermassist.model.network import MobileNetV2  # noqa: PLC0415
-    from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
     from dermassist.training.run import read_record  # noqa: PLC0415
 
     if (folder / MANIFEST_NAME).is_file():
         bundle = read_bundle(folder)
-        return network_from_graph(bundle.graph), bundle.manifest.preprocessing
-    recipe = TrainingConfig.from_dict(read_record(folder)["config"], where=str(folder))
+        manifest = bundle.manifest
+        return manifest.training, lambda: (network_from_graph(bundle.graph), manifest.preprocessing)
+    record = {**read_record(folder), "weights": weights}
+    return record, lambda: _network_of_run(folder, record)
+
+
+def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV2, Preprocessing]:
+    from dermassist.config import TrainingConfig  # noqa: PLC0415
+    from dermassist.model.network import MobileNetV2  # noqa: PLC0415
+    from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
+
+    recipe = TrainingConfig.from_dict(record["config"], where=str(folder))
     network = MobileNetV2(dropout=recipe.model.dropout)
-    load_weights(network, read_weights(folder / f"{weights}_model.pth"))
+    load_weights(network, read_weights(folder / f"{record['weights']}_model.pth"))
     return network.eval(), recipe.preprocessing
 
 

@@ -29,6 +29,7 @@ from dermassist.interfaces.cli.train import IMAGENET, describe_init, initial_wei
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dermassist.config import TrainingConfig
     from dermassist.data.ham10000 import Ham10000
     from dermassist.data.protocol import Trial
     from dermassist.training.run import RunSettings
@@ -100,7 +101,7 @@ def protocol(
     check_recipe(tested, place, recipe=recipe, weights=weights, taught=teachers is not None)
     due = [trial for trial in wanted if trial not in tested]
     if due:
-        bench = replace(_bench(config, dataset, init, weights, cache), teachers=teachers)
+        bench = replace(_bench(recipe, dataset, init, weights, cache), teachers=teachers)
         for trial in due:
             watched = sys.stdout.isatty() and not as_json
             run = RunSettings(runs / name.value / trial.name, workers=workers, progress=watched)
@@ -127,12 +128,12 @@ def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
     return [trial for trial in every if not only or trial.name in only]
 
 
-def _bench(config: Path, dataset: Ham10000, init: str, weights: str, cache: Path) -> Bench:
-    from dermassist.config import read_config  # noqa: PLC0415
+def _bench(
+    recipe: TrainingConfig, dataset: Ham10000, init: str, weights: str, cache: Path
+) -> Bench:
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.trial import Bench  # noqa: PLC0415
 
-    recipe = read_config(config)
     with progress("Decoding", len(dataset.records)) as advance:
         fields = open_cache(
             dataset.records,
