@@ -115,6 +115,11 @@ class OptimisationSection:
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
         resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
             means the preprocessing's size throughout.
+        freezing: ``(share of the epochs, leading feature layers that do not learn)`` in order;
+            shares add up to 1. Empty means the model's ``frozen_layers`` throughout.
+        class_cap: images of one class that an epoch shows at most, drawn anew for each; their
+            weight in the loss grows as much as they are fewer. 0 shows all.
+        validate_every: epochs from one validation to the next; divides the number of epochs.
         seed: of everything random.
     """
 
@@ -133,6 +138,9 @@ class OptimisationSection:
     ema_decay: float = 0.998
     precision: Precision = "mixed"
     resolutions: tuple[tuple[float, int], ...] = ()
+    freezing: tuple[tuple[float, int], ...] = ()
+    class_cap: int = 0
+    validate_every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -150,12 +158,25 @@ class OptimisationSection:
         check_range("seed", self.seed, low=0)
         _check_choice("scheduler", self.scheduler, get_args(Scheduler))
         _check_choice("precision", self.precision, get_args(Precision))
-        if self.resolutions and abs(sum(share for share, _ in self.resolutions) - 1.0) > 1e-6:
-            raise ConfigError("resolutions: the shares must add up to 1")
-        for share, size in self.resolutions:
-            check_range("resolutions: a share", share, low=0.0, high=1.0)
+        check_range("class_cap", self.class_cap, low=0)
+        check_range("validate_every", self.validate_every, low=1)
+        if self.epochs_to_run % self.validate_every:
+            raise ConfigError(
+                f"validate_every must divide the {self.epochs_to_run} epochs, "
+                f"got {self.validate_every}"
+            )
+        if self.validate_every > 1 and self.scheduler == "plateau":
+            raise ConfigError("validate_every must be 1: the scheduler 'plateau' asks every epoch")
+        for name, phases in (("resolutions", self.resolutions), ("freezing", self.freezing)):
+            if phases and abs(sum(share for share, _ in phases) - 1.0) > 1e-6:
+                raise ConfigError(f"{name}: the shares must add up to 1")
+            for share, _ in phases:
+                check_range(f"{name}: a share", share, low=0.0, high=1.0)
+        for _, size in self.resolutions:
             if size < 32 or size % 32:
                 raise ConfigError(f"resolutions: {size} is no multiple of 32")
+        for _, layers in self.freezing:
+            check_range("freezing: layers", layers, low=0, high=19)
 
     @property
     def epochs_to_run(self) -> int:
@@ -164,12 +185,19 @@ class OptimisationSection:
 
     def resolution(self, epoch: int, *, default: int) -> int:
         """Return the training side in px of an epoch (0-based)."""
+        return self._in_phase(self.resolutions, epoch, default=default)
+
+    def frozen(self, epoch: int, *, default: int) -> int:
+        """Return how many leading feature layers do not learn in an epoch (0-based)."""
+        return self._in_phase(self.freezing, epoch, default=default)
+
+    def _in_phase(self, phases: tuple[tuple[float, int], ...], epoch: int, *, default: int) -> int:
         passed = 0.0
-        for share, size in self.resolutions:
+        for share, value in phases:
             passed += share
             if epoch < round(passed * self.epochs):
-                return size
-        return self.resolutions[-1][1] if self.resolutions else default
+                return value
+        return phases[-1][1] if phases else default
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ CONFIGURATIONS = st.builds(
         scheduler=st.sampled_from(["plateau", "one_cycle"]),
         precision=st.sampled_from(["mixed", "float32"]),
         resolutions=st.sampled_from([(), ((1.0, 64),), ((0.25, 128), (0.75, 224))]),
+        freezing=st.sampled_from([(), ((0.5, 0), (0.5, 19))]),
+        class_cap=st.integers(0, 9),
         learning_rate=st.floats(1e-8, 1),
     ),
 )
@@ -137,6 +139,22 @@ def test_the_paper_configuration_is_the_paper() -> None:
         ),
         ({"optimisation": {"resolutions": [1.0]}}, r"resolutions\[0\] must be a list, got 1\.0"),
         ({"optimisation": {"resolutions": [[1.5, 64], [-0.5, 64]]}}, r"a share must be from 0\.0"),
+        (
+            {"optimisation": {"freezing": [[0.5, 3]]}},
+            r"optimisation\.freezing: the shares must add up to 1",
+        ),
+        ({"optimisation": {"freezing": [[1.0, 20]]}}, r"freezing: layers must be from 0 to 19"),
+        ({"optimisation": {"freezing": [[2.0, 1], [-1.0, 2]]}}, r"freezing: a share must be from"),
+        ({"optimisation": {"class_cap": -1}}, r"class_cap must be from 0, got -1"),
+        ({"optimisation": {"validate_every": 0}}, r"validate_every must be from 1, got 0"),
+        (
+            {"optimisation": {"epochs": 10, "validate_every": 3}},
+            r"validate_every must divide the 10 epochs, got 3",
+        ),
+        (
+            {"optimisation": {"epochs": 9, "validate_every": 3, "scheduler": "plateau"}},
+            r"validate_every must be 1: the scheduler 'plateau'",
+        ),
         ({"augmentation": {"framing": "circle"}}, r"augmentation\.framing must be one of window"),
         ({"augmentation": {"scale": 1.0}}, r"augmentation\.scale must be a list, got 1\.0"),
         ({"augmentation": {"scale": [1.0]}}, r"augmentation\.scale must hold 2 values, got"),
@@ -198,6 +216,12 @@ def test_the_file_is_named_in_every_refusal(tmp_path: Path) -> None:
 
 
 # What sections compute.
+
+
+def test_freezing_by_hand() -> None:
+    section = OptimisationSection(epochs=6, freezing=((0.667, 0), (0.333, 5)))
+    assert [section.frozen(k, default=9) for k in range(7)] == [0, 0, 0, 0, 5, 5, 5]
+    assert OptimisationSection().frozen(0, default=9) == 9
 
 
 def test_resolutions_by_hand() -> None:

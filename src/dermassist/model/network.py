@@ -156,15 +156,16 @@ def enlarge(pixels: Tensor, side_px: int) -> Tensor:
 
 
 def freeze_layers(network: MobileNetV2, count: int) -> None:
-    """Stop the first ``count`` feature layers (0 to ``FEATURE_LAYERS``) from learning.
+    """Let all feature layers learn but the first ``count`` (0 to ``FEATURE_LAYERS``).
 
     Their batch norms must also be kept in eval mode; see ``frozen_modules``.
 
     Raises:
         ValueError: ``count`` is outside 0 to ``FEATURE_LAYERS``.
     """
-    for layer in frozen_modules(network, count):
-        layer.requires_grad_(False)
+    frozen = frozen_modules(network, count)
+    for layer in network.features.children():
+        layer.requires_grad_(layer not in frozen)
 
 
 def frozen_modules(network: MobileNetV2, count: int) -> list[nn.Module]:

@@ -56,25 +56,53 @@ class EpochOrder(Sampler[int]):
         epoch: counted from 0.
         rank: of this process, from 0.
         world_size: number of processes.
+        among: positions of the images to show; by default all.
     """
 
     def __init__(
-        self, images: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+        self,
+        images: int,
+        *,
+        seed: int,
+        epoch: int,
+        rank: int = 0,
+        world_size: int = 1,
+        among: Sequence[int] | None = None,
     ) -> None:
-        self.images = images
+        self.among = range(images) if among is None else among
         self.key = seed * _EPOCH_SEED_STRIDE + epoch
         self.rank = rank
         self.world_size = world_size
 
     def __len__(self) -> int:
-        return self.images // self.world_size
+        return len(self.among) // self.world_size
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.key)
         # Before it shuffles, an iterator draws a seed for its workers.
         torch.empty((), dtype=torch.int64).random_(generator=generator)
-        order = torch.randperm(self.images, generator=generator).tolist()
-        return iter(order[self.rank :: self.world_size][: len(self)])
+        order = torch.randperm(len(self.among), generator=generator).tolist()
+        dealt = order[self.rank :: self.world_size][: len(self)]
+        return iter([self.among[place] for place in dealt])
+
+
+def shown_positions(labels: Sequence[int], *, cap: int, seed: int, epoch: int) -> list[int]:
+    """Return which images an epoch shows, ascending: at most ``cap`` of every label.
+
+    Args:
+        labels: of every image.
+        cap: at least 1.
+        seed: of the training; with the epoch it decides which images are drawn.
+        epoch: counted from 0.
+    """
+    random = np.random.default_rng((seed, epoch, len(labels)))
+    array = np.asarray(labels)
+    chosen = []
+    for label in np.unique(array):
+        positions = np.flatnonzero(array == label)
+        kept = positions if len(positions) <= cap else random.choice(positions, cap, replace=False)
+        chosen.append(kept)
+    return [int(position) for position in np.sort(np.concatenate(chosen))]
 
 
 def training_transform(

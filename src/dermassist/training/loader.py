@@ -17,6 +17,7 @@ from dermassist.training.dataset import (
     EpochOrder,
     FieldDataset,
     serving_transform,
+    shown_positions,
     training_transform,
 )
 
@@ -64,8 +65,21 @@ class EpochData(lightning.LightningDataModule):
             seed=optimisation.seed,
             epoch=epoch,
         )
+        among = None
+        if optimisation.class_cap:
+            among = shown_positions(
+                [record.diagnosis.index for record in self.train],
+                cap=optimisation.class_cap,
+                seed=optimisation.seed,
+                epoch=epoch,
+            )
         order = EpochOrder(
-            len(self.train), seed=optimisation.seed, epoch=epoch, rank=rank, world_size=world_size
+            len(self.train),
+            seed=optimisation.seed,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
+            among=among,
         )
         return DataLoader(
             FieldDataset(self.train, self.cache, transform),

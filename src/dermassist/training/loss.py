@@ -22,7 +22,9 @@ class LesionLoss(nn.Module):
 
     def __init__(self, settings: OptimisationSection, *, class_counts: Sequence[int]) -> None:
         super().__init__()
-        weights = class_weights(class_counts, power=settings.class_weight_power)
+        weights = class_weights(
+            class_counts, power=settings.class_weight_power, cap=settings.class_cap
+        )
         self.entropy = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
         shift = settings.logit_adjustment * log_priors(class_counts)
         self.register_buffer("shift", shift, persistent=False)
@@ -37,16 +39,20 @@ class LesionLoss(nn.Module):
         return loss
 
 
-def class_weights(counts: Sequence[int], *, power: float) -> Tensor:
-    """Return ``counts ** -power``, scaled so that the mean weight of an image is 1.
+def class_weights(counts: Sequence[int], *, power: float, cap: int = 0) -> Tensor:
+    """Return ``counts ** -power``, scaled so that the mean weight of a shown image is 1.
 
     Args:
         counts: training images of each class; a class without images gets weight 0.
         power: 0 no weighting, 0.5 square root, 1 every class weighs the same in total.
+        cap: images of a class that an epoch shows at most; 0 shows all. Those that are shown
+            stand for those that are not, so that what is minimised stays the same.
     """
     frequency = torch.tensor(counts, dtype=torch.float64)
-    raw = torch.where(frequency > 0, frequency.clamp(min=1) ** -power, 0.0)
-    return (raw * frequency.sum() / (raw * frequency).sum()).float()
+    shown = frequency.clamp(max=cap) if cap else frequency
+    total = torch.where(frequency > 0, frequency.clamp(min=1) ** (1.0 - power), 0.0)
+    raw = total / shown.clamp(min=1)
+    return (raw * shown.sum() / total.sum()).float()
 
 
 def log_priors(counts: Sequence[int]) -> Tensor:

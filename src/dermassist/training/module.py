@@ -44,7 +44,8 @@ class LesionModule(lightning.LightningModule):
         # No submodule: checkpoints and averaged weights are the pupil's alone.
         self.teacher = teacher
         self.network = MobileNetV2(classes=len(CODES), dropout=config.model.dropout)
-        freeze_layers(self.network, config.model.frozen_layers)
+        self._frozen_layers = config.model.frozen_layers
+        freeze_layers(self.network, self._frozen_layers)
         self.loss = LesionLoss(config.optimisation, class_counts=class_counts)
         self.validation_loss = nn.CrossEntropyLoss()
         self.register_buffer("mean", torch.tensor(config.preprocessing.mean).view(1, 3, 1, 1))
@@ -72,12 +73,17 @@ class LesionModule(lightning.LightningModule):
     def train(self, mode: bool = True) -> LesionModule:
         """Set train mode; batch norms of frozen layers keep their statistics."""
         super().train(mode)
-        for layer in frozen_modules(self.network, self.config.model.frozen_layers):
+        for layer in frozen_modules(self.network, self._frozen_layers):
             layer.eval()
         return self
 
     def on_train_epoch_start(self) -> None:
         """Set train mode; make dropout follow seed and epoch alone, so that a run resumes alike."""
+        self._frozen_layers = self.config.optimisation.frozen(
+            self.current_epoch, default=self.config.model.frozen_layers
+        )
+        # A layer without gradients is passed over by the optimiser: no step, no decay.
+        freeze_layers(self.network, self._frozen_layers)
         # Lightning restores each module's mode by itself and never calls train(), which is what
         # keeps the statistics of frozen layers.
         self.train()

@@ -135,9 +135,13 @@ def train(
         Paths of the weights written; with ``finished`` False after Ctrl-C.
 
     Raises:
-        ConfigError: the directory holds a training with another configuration.
+        ConfigError: the directory holds a training with another configuration, or the recipe
+            freezes layers on the way on more than one device.
         WeightsError: the initial weights do not fit.
     """
+    if config.optimisation.freezing and settings.devices > 1:
+        # Processes agree at the start on whose gradients they exchange.
+        raise ConfigError("freezing is for one device; leave it out, or train with --devices 1")
     taught_by = {"teacher": start.teacher.sha256} if start.teacher else {}
     described = {**(origin or {}), **taught_by}
     _check_same_run(config, parts, described, settings.directory)
@@ -245,6 +249,7 @@ def _make_trainer(
         strategy="ddp" if settings.devices > 1 else "auto",
         precision=precision,
         max_epochs=optimisation.epochs_to_run,
+        check_val_every_n_epoch=optimisation.validate_every,
         callbacks=[*extra, *callbacks],
         logger=CSVLogger(settings.directory, name="log"),
         reload_dataloaders_every_n_epochs=1,

@@ -43,6 +43,23 @@ def test_class_weights_have_mean_one_over_the_images() -> None:
     assert float(weights[3] / weights[5]) == pytest.approx(67**0.6, rel=1e-4)
 
 
+def test_images_that_an_epoch_shows_stand_for_those_that_it_does_not() -> None:
+    every, capped = (class_weights(COUNTS, power=0.6, cap=cap).double() for cap in (0, 100))
+    counts = torch.tensor(COUNTS, dtype=torch.float64)
+    shown = counts.clamp(max=100)
+    assert float((capped * shown).sum() / shown.sum()) == pytest.approx(1.0, rel=1e-5)
+    # What all images of a class count together keeps its share.
+    expected = every * counts / counts.sum()
+    torch.testing.assert_close(capped * shown / shown.sum(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(class_weights(COUNTS, power=0.6, cap=670).double(), every)
+
+
+def test_a_class_without_images_weighs_nothing() -> None:
+    weights = class_weights([0, 5, 20], power=0.5, cap=10)
+    assert float(weights[0]) == 0.0
+    assert torch.isfinite(weights).all()
+
+
 def test_a_pupil_that_answers_like_its_teacher_has_nothing_to_learn() -> None:
     logits = torch.randn(5, 7)
     section = DistillationSection()

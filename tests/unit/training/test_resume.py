@@ -213,6 +213,87 @@ def test_frozen_layers_stay_bit_identical(
         assert (trained[name] != start[name]).any(), name
 
 
+class WatchLayers(lightning.Callback):
+    """Notes two early layers at the start of every epoch, and how many images it shows."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Tensor]] = []
+        self.images: list[int] = []
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        assert isinstance(pl_module, LesionModule)
+        features = pl_module.network.features
+        self.states.append({k: v.clone() for k, v in features[:3].state_dict().items()})
+        self.images.append(0)
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, _: int
+    ) -> None:
+        self.images[-1] += len(batch[1])
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_layers_learn_until_they_are_frozen_and_from_when_they_are_not(
+    material: Material, tmp_path: Path, ema_decay: float
+) -> None:
+    third = 1 / 3
+    phases = ((third, 0), (third, 2), (third, 0))
+    watch = WatchLayers()
+    run(make_config(freezing=phases, ema_decay=ema_decay), material, tmp_path / "run", watch)
+
+    last = read_weights(tmp_path / "run" / "last_model.pth")
+    early = [name for name in watch.states[0] if name.startswith(("0.", "1."))]
+    late = [name for name in watch.states[0] if name.startswith("2.")]
+    assert any("running_mean" in name for name in early)
+    for name in early:
+        assert (watch.states[0][name] != watch.states[1][name]).any(), name
+        torch.testing.assert_close(watch.states[1][name], watch.states[2][name], rtol=0, atol=0)
+        assert (last[f"features.{name}"] != watch.states[2][name]).any(), name
+    for name in late:
+        assert (watch.states[1][name] != watch.states[2][name]).any(), name
+
+
+def test_a_run_killed_with_layers_frozen_on_the_way_resumes_alike(
+    material: Material, tmp_path: Path
+) -> None:
+    config = make_config(freezing=((2 / 3, 0), (1 / 3, 4)), class_cap=1)
+    whole = run(config, material, tmp_path / "whole")
+    for epoch in (1, 2):
+        with pytest.raises(RuntimeError):
+            run(config, material, tmp_path / "killed", DieIn(epoch))
+    assert_same_weights(whole, run(config, material, tmp_path / "killed"))
+
+
+def test_an_epoch_shows_no_more_of_a_class_than_the_recipe_allows(
+    material: Material, tmp_path: Path
+) -> None:
+    parts, _ = material
+    classes = len({record.diagnosis for record in parts.train})
+    assert len(parts.train) > classes
+    watch = WatchLayers()
+    run(make_config(class_cap=1, batch_size=classes), material, tmp_path / "run", watch)
+    assert watch.images == [classes] * EPOCHS
+
+
+def test_validation_may_be_asked_less_often(material: Material, tmp_path: Path) -> None:
+    watch = Watch()
+    outcome = run(make_config(epochs=4, validate_every=2), material, tmp_path / "run", watch)
+    assert outcome.finished
+    # One batch of validation after the second epoch, one after the last.
+    assert len(watch.heads) == 2
+    torch.testing.assert_close(read_weights(outcome.last_weights)[HEAD], watch.heads[1])
+
+
+def test_freezing_on_the_way_is_for_one_device(material: Material, tmp_path: Path) -> None:
+    settings = RunSettings(tmp_path / "run", devices=2, accelerator="cpu", progress=False)
+    config = make_config(freezing=((0.5, 0), (0.5, 2)))
+    with pytest.raises(ConfigError, match="freezing is for one device"):
+        train(config, *material, settings, start=Start(start_weights()))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_schedule_cut_short_follows_the_whole_one(material: Material, tmp_path: Path) -> None:
     whole, cut = Watch(), Watch()
     run(make_config(), material, tmp_path / "whole", whole)
