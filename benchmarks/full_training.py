@@ -29,15 +29,9 @@ from dermassist.errors import DermAssistError
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.interfaces.cli.output import progress
 from dermassist.interfaces.cli.train import describe_init, initial_weights
+from dermassist.pooling import check_recipe, is_tested, read_predictions
 from dermassist.training.run import RunSettings
-from dermassist.trial import (
-    Bench,
-    answer_trial,
-    check_recipe,
-    is_tested,
-    read_predictions,
-    train_trial,
-)
+from dermassist.trial import Bench, answer_trial, train_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,34 +1,28 @@
-"""One trial of a protocol from images to predictions on disk; pooled, the protocol's figures."""
+"""One trial of a protocol, from images to predictions on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from dermassist.answering import answer_records, metadata_of
+from dermassist.answering import answer_records
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import FieldCache
-from dermassist.data.ham10000 import Record
 from dermassist.data.protocol import Trial
 from dermassist.decisions import members, refers
 from dermassist.errors import DataError
-from dermassist.evaluation.conformal import estimate_sets
-from dermassist.evaluation.decision import estimate_referral
-from dermassist.evaluation.document import to_document
-from dermassist.evaluation.prediction_table import PredictionTable, pooled
-from dermassist.evaluation.report import EvaluationReport, build_report
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.inference.classifier import Classifier
 from dermassist.model.bundle import Bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import load_weights, read_weights
+from dermassist.pooling import description_path, table_path
 from dermassist.publication import Material, Origin, publish
 from dermassist.storage import write_text
 from dermassist.training.run import Parts, RunSettings, Start, read_record, train
@@ -118,96 +112,8 @@ def answer_trial(
         "test_images": len(trial.test),
         "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
     }
-    write_text(_table_path(results, trial.name), table)
-    write_text(_description_path(results, trial.name), json.dumps(description, indent=1) + "\n")
-
-
-def is_tested(trial: Trial, results: Path) -> bool:
-    """Tell whether a trial's predictions are there."""
-    return _description_path(results, trial.name).is_file()
-
-
-def check_recipe(
-    tested: Sequence[Trial], results: Path, *, recipe: TrainingConfig, weights: str, taught: bool
-) -> None:
-    """Refuse to go on with trials that another recipe made: pooled, they would describe neither.
-
-    Args:
-        tested: trials whose predictions are there.
-        results: their folder.
-        recipe: that the protocol is run with.
-        weights: ``last`` epoch, or ``best``.
-        taught: whether its networks have teachers.
-
-    Raises:
-        DataError: a trial was trained with another recipe, or other weights of it were tested.
-    """
-    for trial in tested:
-        path = _description_path(results, trial.name)
-        try:
-            training = json.loads(path.read_text(encoding="utf-8"))["training"]
-            found = TrainingConfig.from_dict(training["config"], where=str(path))
-            had_teacher = "teacher" in training["origin"]
-            same = (found, training["weights"], had_teacher) == (recipe, weights, taught)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: does not say how it was trained ({error!r})") from error
-        if not same:
-            raise DataError(
-                f"{path}: was made with another recipe, other weights or another kind of teacher; "
-                "give the same, or another --results and --runs"
-            )
-
-
-def read_predictions(name: str, results: Path) -> PredictionTable:
-    """Read and verify a trial's predictions.
-
-    Raises:
-        DataError: they are missing, or were changed after they were written.
-    """
-    path = _table_path(results, name)
-    try:
-        stated = json.loads(_description_path(results, name).read_text(encoding="utf-8"))
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the trial's results cannot be read ({error})") from error
-    if found != stated.get("predictions_sha256"):
-        raise DataError(f"{path}: was changed after it was written; test the trial again")
-    return PredictionTable.read(path)
-
-
-def summarise_trials(
-    tested: Sequence[Trial], results: Path, *, of: int, random: np.random.Generator
-) -> tuple[dict[str, Any], EvaluationReport]:
-    """Pool the predictions of trials into one document, with intervals by lesion.
-
-    Args:
-        tested: trials whose predictions are there.
-        results: their folder.
-        of: how many trials the protocol has.
-        random: of the bootstrap.
-    """
-    table = pooled([read_predictions(trial.name, results) for trial in tested])
-    records = _records_of(table, tested)
-    lesions = np.array([record.lesion_id for record in records])
-    report = build_report(
-        table.labels,
-        table.probabilities,
-        groups=lesions,
-        rng=random,
-        metadata=metadata_of(records),
-    )
-    referral = estimate_referral(table.labels, table.referred, groups=lesions, rng=random)
-    sets = estimate_sets(table.sets, table.labels, groups=lesions, rng=random)
-    document = {
-        "protocol": tested[0].origin["protocol"],
-        "splits_sha256": tested[0].origin["splits_sha256"],
-        "trials": [trial.name for trial in tested],
-        "trials_of_protocol": of,
-        "report": report.to_dict(),
-        "referral": to_document(referral),
-        "sets": to_document(sets),
-    }
-    return document, report
+    write_text(table_path(results, trial.name), table)
+    write_text(description_path(results, trial.name), json.dumps(description, indent=1) + "\n")
 
 
 def _publish(
@@ -225,21 +131,3 @@ def _publish(
         material=Material(trial.train, trial.validation, bench.pixel_aspect),
         advance=advance,
     )
-
-
-def _records_of(table: PredictionTable, tested: Sequence[Trial]) -> tuple[Record, ...]:
-    by_name = {record.image_id: record for trial in tested for record in trial.test}
-    if set(by_name) != set(table.images):
-        raise DataError("the predictions are of other images than the protocol's test images")
-    records = tuple(by_name[image] for image in table.images)
-    if any(r.diagnosis.index != label for r, label in zip(records, table.labels, strict=True)):
-        raise DataError("the predictions were made with other diagnoses than the data set has")
-    return records
-
-
-def _table_path(results: Path, name: str) -> Path:
-    return results / f"{name}.csv"
-
-
-def _description_path(results: Path, name: str) -> Path:
-    return results / f"{name}.json"

@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from dermassist.data.ham10000 import read_ham10000
 from dermassist.data.split import Part, Splits, make_splits, read_splits, write_splits
 from dermassist.diagnosis import CODES
+from dermassist.errors import DataError
 from dermassist.evaluation import bootstrap, conformal, decision, report, summary
+from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.evaluation.subgroup import MINIMUM_CLASS_IMAGES
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
+from dermassist.pooling import ProtocolFigures
 
 from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
@@ -93,6 +98,27 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
         balanced_accuracy_score(labels, predicted)
     )
     assert both.json["report"]["summary"]["images"] == len(labels)
+    for name in ("confusion.png", "roc.png", "reliability.png"):
+        with Image.open(Path("results/lesion") / name) as picture:
+            assert min(picture.size) > 500
+    figures = ProtocolFigures.read(Path("results/lesion.json"))
+    assert figures.to_dict() == both.json
+    for part, trial in zip(pooled, figures.each, strict=True):
+        assert trial.summary.images == len(part.labels)
+        assert trial.summary.overall.accuracy.value == pytest.approx(
+            accuracy_score(part.labels, part.probabilities.argmax(axis=1))
+        )
+    # What the networks said before their temperatures, from what they said after.
+    raw = []
+    for fold, part in zip((1, 2), pooled, strict=True):
+        fitted = json.loads(Path(f"results/lesion/fold{fold}.json").read_text())["temperature"]
+        powers = part.probabilities ** (fitted or 1.0)
+        raw.append(powers / powers.sum(axis=1, keepdims=True))
+    expected = expected_calibration_error(labels, np.concatenate(raw))
+    assert figures.error_before.value == pytest.approx(expected, abs=1e-3)
+    assert figures.error_after.value == pytest.approx(
+        overall["calibration_error"]["value"], abs=1e-9
+    )
 
     # Trials of two recipes, or of other weights or teachers, are never pooled.
     for changed in (("--weights", "best"), ("--teachers", "runs/lesion")):
@@ -118,6 +144,32 @@ def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, mate
     outcome = call(run, material, "lesion", "--only", "fold0")
     assert outcome.status == ExitStatus.DATA
     assert "was changed after it was written" in outcome.complaint
+
+
+def test_figures_that_do_not_follow_from_their_rows_are_refused(run: Run, material: Path) -> None:
+    assert call(run, material, "lesion", "--only", "fold0").status == 0
+    path = Path("results/lesion.json")
+    document = json.loads(path.read_text())
+    document["report"]["summary"]["overall"]["macro_f1"]["value"] += 0.01
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="contradicts its own rows: macro_f1 is stated as"):
+        ProtocolFigures.read(path)
+    del document["each"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="holds no figures of a protocol"):
+        ProtocolFigures.read(path)
+
+
+def test_a_source_is_scored_by_classes_with_enough_images(run: Run, material: Path) -> None:
+    sources = sorted({record.source for record in read_ham10000(material / "ham").records})
+    outcome = call(run, material, "source", "--only", sources[0], "--json")
+    assert outcome.status == 0, outcome.err
+    figures = ProtocolFigures.read(Path("results/source.json"))
+    (only,) = figures.each
+    assert (only.name, figures.trials_of_protocol) == (sources[0], len(sources))
+    for row in only.summary.classes:
+        assert row.scored == (row.images >= MINIMUM_CLASS_IMAGES)
+    assert len(only.summary.not_scored) > 0
 
 
 def test_the_papers_protocol_says_what_it_is(run: Run, material: Path) -> None:

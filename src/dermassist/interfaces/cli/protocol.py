@@ -59,7 +59,9 @@ def protocol(
     ] = DEFAULT_RUNS,
     results: Annotated[
         Path,
-        typer.Option(help="Receives PROTOCOL.json and each trial's predictions.", readable=False),
+        typer.Option(
+            help="Receives PROTOCOL.json, figures and each trial's predictions.", readable=False
+        ),
     ] = DEFAULT_RESULTS,
     init: Annotated[
         str, typer.Option(envvar=INIT_VARIABLE, help="Weights to start from, or 'imagenet'.")
@@ -85,8 +87,8 @@ def protocol(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
+    from dermassist.pooling import check_recipe, is_tested  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
-    from dermassist.trial import check_recipe, is_tested  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
@@ -155,22 +157,34 @@ def _bench(
 def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -> None:
     import numpy as np  # noqa: PLC0415
 
+    from dermassist.evaluation.decision_tabulation import (  # noqa: PLC0415
+        calibration_table,
+        referral_table,
+        set_table,
+    )
     from dermassist.evaluation.table import render_text  # noqa: PLC0415
     from dermassist.evaluation.tabulation import class_table, overall_table  # noqa: PLC0415
+    from dermassist.pooling import is_tested, summarise_trials, write_figures  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
-    from dermassist.trial import is_tested, summarise_trials  # noqa: PLC0415
 
     tested = [trial for trial in every if is_tested(trial, place)]
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    document, report = summarise_trials(tested, place, of=len(every), random=random)
-    write_text(path, json.dumps(document, indent=1) + "\n")
+    figures = summarise_trials(tested, place, of=len(every), random=random)
+    write_figures(figures.report, place)
+    write_text(path, json.dumps(figures.to_dict(), indent=1) + "\n")
     if as_json:
-        say_json(document)
+        say_json(figures.to_dict())
         return
     names = ", ".join(trial.name for trial in tested)
     say(f"{len(tested)} of {len(every)} trials, answers pooled: {names}")
-    for table in (overall_table(report), class_table(report)):
+    for table in (
+        overall_table(figures.report),
+        class_table(figures.report),
+        calibration_table(figures.error_before, figures.error_after),
+        referral_table(figures.referral),
+        set_table(figures.sets),
+    ):
         say("")
         say(render_text(table))
     say("")
-    say(f"Written to {path}")
+    say(f"Written to {path}, pictures to {place}")
