@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dermassist.decisions import DecisionMeasures
+from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.decision_tabulation import (
     calibration_table,
     heatmap_table,
@@ -26,14 +27,27 @@ from dermassist.evaluation.decision_tabulation import (
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
 from dermassist.evaluation.report import EvaluationReport
+from dermassist.evaluation.summary import Summary
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
-from dermassist.evaluation.tabulation import class_table, confusion_table, overall_table
+from dermassist.evaluation.tabulation import (
+    class_table,
+    confusion_table,
+    overall_table,
+    subgroup_table,
+)
 from dermassist.model.bundle import read_bundle
 from dermassist.model.manifest import NOT_MEASURED, Manifest
+from dermassist.pooling import ProtocolFigures
 from dermassist.storage import write_text
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/preprocessing.md", "docs/experiments.md")
+DOCUMENTS = (
+    "README.md",
+    "MODEL_CARD.md",
+    "docs/preprocessing.md",
+    "docs/experiments.md",
+    "docs/protocols.md",
+)
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -258,6 +272,147 @@ def training_speed() -> str:
     return render_markdown(Table(title, ("Measure", "Value"), rows))
 
 
+#: Tables II and III of the DermAssist paper: precision, recall, F1 score.
+PAPER_ACCURACY, PAPER_MACRO_F1 = "0.925", "0.92"
+PAPER_CLASSES = {
+    "mel": ("0.94", "0.91", "0.92"),
+    "nv": ("0.93", "0.95", "0.94"),
+    "bcc": ("0.90", "0.88", "0.89"),
+    "akiec": ("0.89", "0.87", "0.88"),
+    "bkl": ("0.91", "0.90", "0.91"),
+    "df": ("0.92", "0.93", "0.92"),
+    "vasc": ("0.95", "0.94", "0.94"),
+}
+PEER = (
+    "claim of [a four-network ensemble with ResNet50 and DenseNet121](https://github.com/"
+    "Cureeeeeeee/CNN-Based-Skin-Lesion-Classification-for-Early-Skin-Cancer-Detection), "
+    "lesion-grouped"
+)
+COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "calibration_error")
+
+
+def protocol_comparison() -> str:
+    """The few numbers of every protocol, beside those of others."""
+    header = ("Protocol", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC", "ECE")
+    rows: list[tuple[str, ...]] = []
+    lesion = _protocol("lesion")
+    rows.append(_compared(f"lesion, {_pooled(lesion)} pooled", lesion.report.summary))
+    rows += [
+        _compared(f"lesion, {trial.name} alone", trial.summary)
+        for trial in lesion.each
+        if trial.name == "fold0"
+    ]
+    for name, label in (("source", "source left out"), ("paper", "paper: leaks, see below")):
+        if (ROOT / "results" / f"{name}.json").is_file():
+            figures = _protocol(name)
+            pooled = "" if figures.trials_of_protocol == 1 else f", {_pooled(figures)} pooled"
+            rows.append(_compared(f"{label}{pooled}", figures.report.summary))
+        else:
+            rows.append((label, *[NOT_MEASURED] * (len(header) - 1)))
+    rows += [
+        ("the paper's own claim, image-level", "", PAPER_ACCURACY, "", PAPER_MACRO_F1, "", ""),
+        (PEER, "1734", "0.836", "0.803", "0.741", "", ""),
+    ]
+    title = "One MobileNetV2, no test-time augmentation, values with 95 % intervals by lesion"
+    return render_markdown(Table(title, header, tuple(rows)))
+
+
+def lesion_protocol() -> str:
+    """Every table of the lesion-grouped folds."""
+    figures = _protocol("lesion")
+    return "\n\n".join([_each(figures), _every_table(figures), _subgroups(figures.report)])
+
+
+def source_protocol() -> str:
+    """Every table of the left-out sources."""
+    if not (ROOT / "results" / "source.json").is_file():
+        return NOT_MEASURED
+    figures = _protocol("source")
+    return "\n\n".join([_each(figures), _every_table(figures)])
+
+
+def paper_protocol() -> str:
+    """The paper's tables II and III beside ours under its protocol."""
+    if not (ROOT / "results" / "paper.json").is_file():
+        return NOT_MEASURED
+    report = _protocol("paper").report
+    by_code = {row.code: row for row in report.summary.classes}
+    rows = [
+        (
+            str(Diagnosis.from_code(code)),
+            *(
+                cell
+                for stated, estimate in zip(
+                    claimed,
+                    (
+                        by_code[code].measures.precision,
+                        by_code[code].measures.recall,
+                        by_code[code].measures.f1,
+                    ),
+                    strict=True,
+                )
+                for cell in (stated, f"{estimate.value:.2f}")
+            ),
+        )
+        for code, claimed in PAPER_CLASSES.items()
+    ]
+    header = ("Class", "Precision, paper", "ours", "Recall, paper", "ours", "F1, paper", "ours")
+    overall = report.summary.overall
+    sentence = (
+        f"Accuracy: paper {PAPER_ACCURACY}, ours {format_estimate(overall.accuracy)}; "
+        f"macro F1: paper {PAPER_MACRO_F1}, ours {format_estimate(overall.macro_f1)}."
+    )
+    title = "Tables II and III of the paper, and the same here"
+    return f"{sentence}\n\n{render_markdown(Table(title, header, tuple(rows)))}"
+
+
+def _every_table(figures: ProtocolFigures) -> str:
+    report = figures.report
+    tables = (
+        overall_table(report),
+        class_table(report),
+        confusion_table(report),
+        calibration_table(figures.error_before, figures.error_after),
+        referral_table(figures.referral),
+        set_table(figures.sets),
+    )
+    return "\n\n".join(render_markdown(table) for table in tables)
+
+
+def _subgroups(report: EvaluationReport) -> str:
+    attributes = dict.fromkeys(group.attribute for group in report.subgroups)
+    return "\n\n".join(render_markdown(subgroup_table(report, name)) for name in attributes)
+
+
+def _each(figures: ProtocolFigures) -> str:
+    header = ("Trial", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC", "ECE")
+    rows = tuple(
+        (
+            trial.name,
+            *_compared(trial.name, trial.summary)[1:],
+            ", ".join(code.upper() for code in trial.summary.scored),
+        )
+        for trial in figures.each
+    )
+    title = f"{_pooled(figures)}, each by its own network"
+    return render_markdown(Table(title, (*header, "Classes averaged"), rows))
+
+
+def _compared(label: str, summary: Summary) -> tuple[str, ...]:
+    cells = (format_estimate(getattr(summary.overall, name)) for name in COMPARED)
+    return (label, str(summary.images), *cells)
+
+
+def _pooled(figures: ProtocolFigures) -> str:
+    done, of = len(figures.each), figures.trials_of_protocol
+    unit = "folds" if figures.protocol == "lesion" else "sources"
+    return f"{of} {unit}" if done == of else f"{done} of {of} {unit}"
+
+
+def _protocol(name: str) -> ProtocolFigures:
+    return ProtocolFigures.read(ROOT / "results" / f"{name}.json")
+
+
 def _result(name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((ROOT / "results" / f"{name}.json").read_text())
     return document
@@ -275,6 +430,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "artifacts": artifacts,
     "speed": speed,
     "training-speed": training_speed,
+    "protocol-comparison": protocol_comparison,
+    "lesion-protocol": lesion_protocol,
+    "source-protocol": source_protocol,
+    "paper-protocol": paper_protocol,
 }
 
 if __name__ == "__main__":

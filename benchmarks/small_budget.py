@@ -1,0 +1,228 @@
+"""Short trainings of any network under one loop, kept and resumed epoch by epoch.
+
+The ablation and the paper's Table IV compare trainings with each other, so all of them run here:
+the same views, order, loss, optimiser and schedule, whatever the network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from dermassist.config import TrainingConfig
+from dermassist.data.cache import FieldCache
+from dermassist.data.ham10000 import Record
+from dermassist.diagnosis import DIAGNOSES
+from dermassist.errors import ConfigError, DataError
+from dermassist.model.network import MobileNetV2
+from dermassist.storage import replacing, write_text
+from dermassist.training.dataset import FieldDataset, serving_transform
+from dermassist.training.hardware import keep_freed_memory, trainer_precision
+from dermassist.training.interruption import expected_warnings_ignored
+from dermassist.training.loader import VALIDATION_BATCH, EpochData
+from dermassist.training.module import LesionModule
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Budgeted:
+    """One short training.
+
+    Attributes:
+        name: of its folder.
+        recipe: what to do.
+        start: returns the network to begin with, and what it begins from in words.
+    """
+
+    name: str
+    recipe: TrainingConfig
+    start: Callable[[], tuple[nn.Module, str]]
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a short training sees, and what it answers once at its end."""
+
+    train: tuple[Record, ...]
+    validation: tuple[Record, ...]
+    answered: tuple[Record, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a short training left behind.
+
+    Attributes:
+        probabilities: of the answered images ``(n, 7)``, in their order; no temperature.
+        started_from: in words.
+        parameters: of the network.
+    """
+
+    probabilities: FloatArray
+    started_from: str
+    parameters: int
+
+
+class AnyNetwork(LesionModule):
+    """The training of the product for a network without MobileNetV2's named layers."""
+
+    def __init__(
+        self, config: TrainingConfig, *, class_counts: Sequence[int], network: nn.Module
+    ) -> None:
+        if config.model.frozen_layers or config.optimisation.freezing:
+            raise ConfigError("only MobileNetV2 can have frozen layers here")
+        if config.optimisation.layer_decay != 1.0:
+            raise ConfigError("only MobileNetV2 can have a layer_decay here")
+        super().__init__(config, class_counts=class_counts)
+        self.network = network  # type: ignore[assignment] # any network of seven logits
+
+    def train(self, mode: bool = True) -> AnyNetwork:
+        """Set train mode; nothing is frozen."""
+        nn.Module.train(self, mode)
+        return self
+
+    def on_train_epoch_start(self) -> None:
+        """Make chance follow seed and epoch, so that a run resumes alike."""
+        self.train()
+        torch.manual_seed(self.config.optimisation.seed * 100_003 + self.current_epoch)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        settings = self.config.optimisation
+        vectors = [p for p in self.network.parameters() if p.ndim <= 1]
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        spared: dict[str, Any] = {} if settings.decay_all else {"weight_decay": 0.0}
+        return [
+            {"params": matrices, "lr": settings.learning_rate},
+            {"params": vectors, "lr": settings.learning_rate, **spared},
+        ]
+
+
+def run_budgeted(
+    job: Budgeted, images: Images, cache: FieldCache, runs: Path, *, workers: int = 1
+) -> Outcome:
+    """Train, or go on where it was stopped, answer once, and keep the answers.
+
+    Raises:
+        DataError: the folder holds another training's answers, or damaged ones.
+    """
+    folder = runs / job.name
+    kept = folder / "answers.npz"
+    described = json.dumps(
+        {
+            "recipe": job.recipe.to_dict(),
+            "train": [record.image_id for record in images.train],
+            "answered": [record.image_id for record in images.answered],
+        }
+    )
+    record = folder / "job.json"
+    if record.exists() and record.read_text(encoding="utf-8") != described:
+        raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
+    if kept.exists():
+        return _read(kept)
+    write_text(record, described)
+    torch.manual_seed(job.recipe.optimisation.seed)
+    network, started_from = job.start()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped in torch
+    module = _module(job.recipe, _counts(images.train), network)
+    _fit(module, images, cache, folder, workers)
+    parameters = sum(p.numel() for p in network.parameters())
+    outcome = Outcome(_answer(module, images.answered, cache), started_from, parameters)
+    _write(kept, outcome)
+    return outcome
+
+
+def _module(
+    recipe: TrainingConfig, class_counts: Sequence[int], network: nn.Module
+) -> LesionModule:
+    if not isinstance(network, MobileNetV2):
+        return AnyNetwork(recipe, class_counts=class_counts, network=network)
+    module = LesionModule(recipe, class_counts=class_counts)
+    module.network.load_state_dict(network.state_dict())
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped
+    return module
+
+
+def _fit(
+    module: LesionModule, images: Images, cache: FieldCache, folder: Path, workers: int
+) -> None:
+    optimisation = module.config.optimisation
+    keep_freed_memory()
+    last = ModelCheckpoint(
+        dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
+    averaging = [EMAWeightAveraging(decay=optimisation.ema_decay)] if optimisation.ema_decay else []
+    trainer = lightning.Trainer(
+        precision=trainer_precision(optimisation.precision),  # type: ignore[arg-type] # its names
+        max_epochs=optimisation.epochs_to_run,
+        check_val_every_n_epoch=optimisation.validate_every,
+        callbacks=[last, *averaging],
+        logger=False,
+        devices=1,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    data = EpochData(module.config, images.train, images.validation, cache=cache, workers=workers)
+    checkpoint = folder / "last.ckpt"
+    with expected_warnings_ignored():
+        trainer.fit(
+            module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True
+        )
+    if trainer.current_epoch < optimisation.epochs_to_run:
+        raise KeyboardInterrupt
+    # The averaged weights, where there are any, are those that a checkpoint holds.
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+
+
+@torch.no_grad()
+def _answer(module: LesionModule, records: Sequence[Record], cache: FieldCache) -> FloatArray:
+    dataset = FieldDataset(records, cache, serving_transform(module.config.preprocessing))
+    module.to("cpu").eval()
+    seen_px = module.config.preprocessing.seen_px
+    parts: list[Tensor] = [
+        module(views, seen_px=seen_px).softmax(1)
+        for views, _ in DataLoader(dataset, batch_size=VALIDATION_BATCH)
+    ]
+    return torch.cat(parts).double().numpy()
+
+
+def _counts(records: Sequence[Record]) -> list[int]:
+    counts = Counter(record.diagnosis for record in records)
+    return [counts[diagnosis] for diagnosis in DIAGNOSES]
+
+
+def _write(path: Path, outcome: Outcome) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            probabilities=outcome.probabilities,
+            started_from=np.array(outcome.started_from),
+            parameters=np.array(outcome.parameters),
+        )
+
+
+def _read(path: Path) -> Outcome:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return Outcome(
+                content["probabilities"],
+                str(content["started_from"]),
+                int(content["parameters"]),
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: is damaged ({error}); remove it to answer again") from error

@@ -1,0 +1,241 @@
+"""The short trainings of ablation and Table IV: resumed, answered once, tabulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.ablation import BASE, VARIANTS, Trained, write_table
+from benchmarks.backbone import BackboneName, load_torchvision, make_backbone
+from benchmarks.small_budget import Budgeted, Images, Outcome, run_budgeted
+from benchmarks.table_four import FOUND, LABELS, Row, at_budget, write_rows
+from torch import Tensor, nn
+
+from dermassist.config import ModelSection, OptimisationSection, TrainingConfig, read_config
+from dermassist.data.cache import FieldCache, open_cache
+from dermassist.data.ham10000 import Record, read_ham10000
+from dermassist.errors import ConfigError, DataError
+from dermassist.evaluation.metrics import measure
+from dermassist.evaluation.summary import summarise
+from dermassist.imaging import Preprocessing
+from dermassist.model.network import MobileNetV2
+from dermassist.model.weights import WeightsError
+
+ROOT = Path(__file__).parents[3]
+RECIPE = TrainingConfig(
+    preprocessing=Preprocessing(size_px=32),
+    optimisation=OptimisationSection(epochs=2, batch_size=4, ema_decay=0.5, precision="float32"),
+)
+
+
+class Small(nn.Module):
+    """A network without any named layer that MobileNetV2 has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(3, 4, 3, stride=4)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled: Tensor = self.norm(self.filters(x)).mean(dim=(2, 3))
+        logits: Tensor = self.head(pooled)
+        return logits
+
+
+def small() -> tuple[nn.Module, str]:
+    return Small(), "chance"
+
+
+@pytest.fixture
+def material(make_ham10000: Callable[..., Path], tmp_path: Path) -> tuple[Images, FieldCache]:
+    records = read_ham10000(make_ham10000(lesions_per_class=2, size=(64, 64))).records
+    cache = open_cache(records, RECIPE.preprocessing, tmp_path / "cache", pixel_aspect=1.0)
+    return Images(records[::2], records[1::2], records[1::2]), cache
+
+
+@pytest.mark.slow
+def test_any_network_is_trained_once_and_its_answers_are_kept(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    job = Budgeted("small", RECIPE, small)
+    first = run_budgeted(job, *material, tmp_path / "runs", workers=0)
+    assert first.probabilities.shape == (len(material[0].answered), 7)
+    np.testing.assert_allclose(first.probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    assert first.started_from == "chance"
+    assert first.parameters == sum(p.numel() for p in Small().parameters())
+
+    def never() -> tuple[nn.Module, str]:
+        raise AssertionError("it was trained again")
+
+    again = run_budgeted(replace(job, start=never), *material, tmp_path / "runs", workers=0)
+    np.testing.assert_array_equal(again.probabilities, first.probabilities)
+    other = replace(RECIPE, optimisation=replace(RECIPE.optimisation, seed=1))
+    with pytest.raises(DataError, match="holds another training"):
+        run_budgeted(replace(job, recipe=other), *material, tmp_path / "runs", workers=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [Small, MobileNetV2])
+def test_a_stopped_training_ends_as_one_that_was_not(
+    material: tuple[Images, FieldCache],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    network: Callable[[], nn.Module],
+) -> None:
+    def start() -> tuple[nn.Module, str]:
+        torch.manual_seed(7)
+        return network(), "chance"
+
+    job = Budgeted("job", RECIPE, start)
+    whole = run_budgeted(job, *material, tmp_path / "whole", workers=0)
+
+    step = torch.optim.AdamW.step
+    calls = iter(range(1000))
+
+    def dying(self: torch.optim.AdamW, closure: Callable[[], float] | None = None) -> object:
+        # In the second epoch.
+        if next(calls) == len(material[0].train) // 4 + 1:
+            raise RuntimeError("killed")
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", dying)
+    with pytest.raises(RuntimeError, match="killed"):
+        run_budgeted(job, *material, tmp_path / "killed", workers=0)
+    assert not (tmp_path / "killed" / "job" / "answers.npz").exists()
+    resumed = run_budgeted(job, *material, tmp_path / "killed", workers=0)
+    np.testing.assert_allclose(resumed.probabilities, whole.probabilities, rtol=0, atol=1e-6)
+
+
+def test_what_only_mobilenet_can_do_is_refused_for_others(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    frozen = replace(RECIPE, model=ModelSection(frozen_layers=3))
+    decayed = replace(RECIPE, optimisation=replace(RECIPE.optimisation, layer_decay=0.9))
+    for recipe, complaint in ((frozen, "frozen layers"), (decayed, "layer_decay")):
+        job = Budgeted(complaint, recipe, small)
+        with pytest.raises(ConfigError, match=complaint):
+            run_budgeted(job, *material, tmp_path / "runs", workers=0)
+
+
+def _as_torchvision(name: BackboneName, network: nn.Module) -> dict[str, Tensor]:
+    """Return other tensors under the names of torchvision's files."""
+    renamed = {}
+    for key, value in network.state_dict().items():
+        mapped = key.replace("class_layers.out.", "classifier.")
+        if name == "densenet121":
+            for part in ("norm1", "norm2", "conv1", "conv2"):
+                mapped = mapped.replace(f".layers.{part}.", f".{part[:-1]}.{part[-1]}.")
+        changed = torch.full_like(value, 0.5) if value.is_floating_point() else value
+        renamed[mapped] = changed
+    for head in ("fc", "classifier"):
+        if f"{head}.weight" in renamed:
+            renamed[f"{head}.weight"] = torch.zeros(1000, renamed[f"{head}.weight"].shape[1])
+            renamed[f"{head}.bias"] = torch.zeros(1000)
+    return renamed
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121"])
+def test_torchvisions_files_fit_the_backbones(name: BackboneName) -> None:
+    network = make_backbone(name)
+    published = {"resnet50": 25_557_032, "densenet121": 7_978_856}
+    state = _as_torchvision(name, network)
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    learned = sum(v.numel() for k, v in state.items() if not k.endswith(statistics))
+    # torchvision states these counts for its own networks with their 1000 classes.
+    assert learned == published[name]
+
+    load_torchvision(network, state)
+    for key, value in network.state_dict().items():
+        head = key.startswith(("fc.", "class_layers.out."))
+        if value.is_floating_point():
+            assert bool((value == 0.5).all()) is not head, key
+    state.pop(next(key for key in state if "conv" in key))
+    with pytest.raises(WeightsError, match="1 tensors are missing or differ"):
+        load_torchvision(network, state)
+
+
+def _records(material: tuple[Images, FieldCache]) -> tuple[Record, ...]:
+    return material[0].answered
+
+
+def _guesses(records: tuple[Record, ...], seed: int) -> Outcome:
+    chances = np.random.default_rng(seed).dirichlet(np.ones(7), len(records))
+    return Outcome(chances, "chance", 10)
+
+
+def test_the_ablation_subtracts_the_base_seed_by_seed(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    records = _records(material)
+    labels = np.array([record.diagnosis.index for record in records])
+    finished = [
+        Trained(name, seed, _guesses(records, seed + 10 * place))
+        for place, name in enumerate((BASE, "no-flips"))
+        for seed in (0, 1)
+    ]
+    write_table(finished, records, RECIPE, tmp_path)
+    document = json.loads((tmp_path / "ablation.json").read_text())
+
+    loss = [measure(labels, each.outcome.probabilities).overall.log_loss for each in finished]
+    means = [float(np.mean(loss[:2])), float(np.mean(loss[2:]))]
+    assert document["base"]["log_loss"]["value"] == pytest.approx(means[0])
+    found = document["differences"]["no-flips"]["log_loss"]
+    assert found["value"] == pytest.approx(means[1] - means[0])
+    assert found["low"] < found["value"] < found["high"]
+    text = (tmp_path / "ablation.md").read_text()
+    assert "| without flips | " in text
+    assert "32 px, 2 epochs" in text
+
+
+def test_every_variant_changes_the_base_and_only_its_own_part() -> None:
+    base = read_config(ROOT / "benchmarks" / "small.toml")
+    changed = [variant.change(base) for variant in VARIANTS]
+    assert base not in changed
+    assert len(set(map(str, changed))) == len(VARIANTS)
+    assert {recipe.optimisation for recipe in changed} == {base.optimisation}
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+
+
+def test_table_four_says_what_is_not_there(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    records = _records(material)
+    outcome = _guesses(records, 0)
+    summary = summarise(
+        np.array([record.diagnosis.index for record in records]),
+        outcome.probabilities,
+        groups=np.array([record.lesion_id for record in records]),
+        rng=np.random.default_rng(0),
+        resamples=20,
+    )
+    write_rows(
+        [Row("resnet50", replace(outcome, started_from="from scratch"), summary)], RECIPE, tmp_path
+    )
+    lines = (tmp_path / "table_four.md").read_text().splitlines()
+    row = {label: next(line for line in lines if label in line) for label in LABELS.values()}
+    assert "| from scratch |" in row[LABELS["resnet50"]]
+    assert f"{summary.overall.accuracy.value:.3f} [" in row[LABELS["resnet50"]]
+    assert "no search result was given" in row[LABELS[FOUND]]
+    assert "not trained yet" in row[LABELS["densenet121"]]
+    assert not any(character.isdigit() for character in row[LABELS["densenet121"]].split("|")[2])
+
+
+def test_a_found_recipe_keeps_the_budget() -> None:
+    base = read_config(ROOT / "benchmarks" / "small.toml")
+    found = TrainingConfig(
+        model=ModelSection(dropout=0.4, frozen_layers=4),
+        optimisation=OptimisationSection(
+            epochs=99, batch_size=16, learning_rate=2e-4, weight_decay=0.2
+        ),
+    )
+    given = at_budget(found, base)
+    assert given.model == found.model
+    assert (given.optimisation.epochs, given.preprocessing) == (8, base.preprocessing)
+    assert given.optimisation.learning_rate == 2e-4
+    assert (given.optimisation.batch_size, given.optimisation.weight_decay) == (16, 0.2)
