@@ -244,16 +244,18 @@ def speed() -> str:
     """Measured speed beside its bars."""
     document = _result("speed")
     rows = tuple(
-        (
-            line["name"],
-            f"{line['value']:.2f} {line['unit']}",
-            f"{'at least' if line['at_least'] else 'at most'} {line['limit']:g} {line['unit']}",
-            "met" if line["met"] else "missed",
-        )
+        (line["name"], f"{line['value']:.2f} {line['unit']}", *_bar(line))
         for line in (*document["lines"], *_result("app")["lines"])
     )
     title = f"One run on {document['machine']['cores']} CPU cores, no GPU"
     return render_markdown(Table(title, ("Measure", "Measured", "Bar", ""), rows))
+
+
+def _bar(line: dict[str, Any]) -> tuple[str, str]:
+    if line["limit"] is None:
+        return ("none", "")
+    limit = f"{'at least' if line['at_least'] else 'at most'} {line['limit']:g} {line['unit']}"
+    return (limit, "met" if line["met"] else "missed")
 
 
 def training_speed() -> str:
