@@ -1,7 +1,8 @@
 """From probabilities to decisions: rules fitted on validation lesions, then measured on others.
 
-Half of the validation lesions fit the temperature and the referral threshold; the other half, which
-fits nothing else, calibrates the prediction sets (``dermassist.data.calibration_part``).
+Half of the validation lesions fit the temperature; the other half calibrates the prediction sets
+(``dermassist.data.calibration_part``), which depend on nothing else that it fits. All of them
+choose the referral threshold, which neither depends on the sets nor they on it.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def fit_decisions(answers: Answers) -> DecisionRules:
     temperature = None if fit.at_limit else fit.temperature
     probabilities = apply_temperature(logits, temperature=temperature or 1.0)
     referral = fit_referral_threshold(
-        labels[fitting], probabilities[fitting], sensitivity=TARGET_SENSITIVITY
+        labels, probabilities, sensitivity=TARGET_SENSITIVITY, groups=answers.lesions
     )
     sets = _fit_sets(labels[calibrates], probabilities[calibrates], answers.lesions[calibrates])
     return DecisionRules(temperature, ReferralRule(referral.threshold, TARGET_SENSITIVITY), sets)

@@ -16,6 +16,7 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.array import (
     FloatArray,
+    checked_groups,
     checked_labels,
     checked_share,
     checked_weights,
@@ -62,14 +63,25 @@ class ReferralMeasures(Generic[T]):
 
 
 def fit_referral_threshold(
-    y_true: ArrayLike, probabilities: ArrayLike, *, sensitivity: float = 0.95
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    sensitivity: float = 0.95,
+    groups: ArrayLike | None = None,
 ) -> ReferralThreshold:
     """Choose the highest threshold that refers the wanted share of malignant images.
+
+    A threshold that just reaches the share on the images that chose it falls short on others.
+    With ``groups`` it must therefore reach ``ceil((m + 1) share) / m`` there, where ``m`` is the
+    number of malignant lesions: as in split conformal prediction (Vovk, Gammerman, Shafer,
+    "Algorithmic Learning in a Random World", 2005, section 4.2), a further lesion of the same kind
+    is then referred with at least the wanted probability.
 
     Args:
         y_true: labels of validation images ``(n,)``.
         probabilities: calibrated probabilities ``(n, 7)``.
         sensitivity: wanted share of malignant images referred.
+        groups: lesion of each image ``(n,)``.
 
     Raises:
         DataError: arrays that do not fit together, or no malignant or no benign image.
@@ -82,7 +94,13 @@ def fit_referral_threshold(
             "a referral threshold needs malignant and benign images to be chosen on, got "
             f"{int(curve.positives)} and {int(curve.negatives)}"
         )
-    first = int(np.argmax(curve.sensitivity >= wanted - ROUNDING))
+    asked = wanted
+    if groups is not None:
+        labels = checked_labels(y_true)
+        lesions = checked_groups(groups, images=len(labels))
+        malignant = len(np.unique(lesions[is_malignant(labels)]))
+        asked = min(1.0, float(np.ceil((malignant + 1) * wanted - ROUNDING)) / malignant)
+    first = int(np.argmax(curve.sensitivity >= asked - ROUNDING))
     return ReferralThreshold(
         threshold=float(curve.thresholds[first]),
         wanted_sensitivity=wanted,

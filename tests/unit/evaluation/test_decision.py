@@ -75,6 +75,34 @@ def test_a_sensitivity_reached_exactly_is_enough() -> None:
     assert fit.sensitivity == pytest.approx(0.95)
 
 
+def test_a_further_lesion_is_found_with_the_promised_probability() -> None:
+    # 40 malignant lesions and one more, exchangeable: on the mean over draws the promise holds
+    # with the correction and fails without it.
+    random = np.random.default_rng(3)
+    labels = [MEL] * 40 + [NV]
+    found = {True: 0, False: 0}
+    draws = 2500
+    for _ in range(draws):
+        risks, further = [*random.uniform(0.1, 1.0, 40), 0.05], random.uniform(0.1, 1.0)
+        for corrected in found:
+            groups = np.arange(41) if corrected else None
+            fit = fit_referral_threshold(labels, with_risk(risks), sensitivity=0.95, groups=groups)
+            found[corrected] += further >= fit.threshold
+    noise = 3 * np.sqrt(0.95 * 0.05 / draws)
+    assert found[True] / draws == pytest.approx(0.95, abs=noise)
+    assert found[False] / draws < 0.95 - noise
+
+
+def test_images_of_one_lesion_count_once_in_the_correction() -> None:
+    labels = [MEL] * 40 + [NV]
+    risks = [*np.linspace(0.99, 0.6, 40), 0.1]
+    alone = fit_referral_threshold(labels, with_risk(risks), groups=np.arange(41))
+    paired = fit_referral_threshold(labels, with_risk(risks), groups=np.arange(41) // 2)
+    # Of 40 lesions 39 must be found, of 20 all.
+    assert alone.threshold == pytest.approx(risks[38])
+    assert paired.threshold == pytest.approx(risks[39])
+
+
 def test_what_was_fitted_is_measured_again_on_the_same_data(answers: Answers) -> None:
     labels, chances, _ = answers
 
