@@ -35,7 +35,7 @@ from dermassist.evaluation.tabulation import (
     overall_table,
     subgroup_table,
 )
-from dermassist.model.bundle import read_bundle
+from dermassist.model.bundle import bundle_directory, read_bundle
 from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.pooling import ProtocolFigures
 from dermassist.storage import write_text
@@ -96,6 +96,33 @@ def performance() -> str:
     rows = tuple((label, format_estimate(getattr(overall, name))) for name, label in names.items())
     table = Table("Measured on the test fold", ("Measure", "Value [95 % interval]"), rows)
     return f"{render_markdown(table)}\n\nProtocol: {document['protocol']}."
+
+
+def variant() -> str:
+    """The model that ships beside its variant with mirrored views, on the same test fold."""
+    _, plain = _metrics()
+    mirrored = read_bundle(bundle_directory(None, tta=True)).manifest
+    if mirrored.metrics is None:
+        sys.exit("the variant has not been evaluated; run  dermassist evaluate --tta --store")
+    tta = EvaluationReport.from_dict(mirrored.metrics["report"])
+    rows = tuple(
+        (label, *(format_estimate(getattr(r.summary.overall, name)) for r in (plain, tta)))
+        for name, label in VARIANT_ROWS.items()
+    )
+    decided = [
+        from_document(DecisionMeasures, manifest.metrics["decisions"]).referral
+        for manifest in (read_bundle().manifest, mirrored)
+        if manifest.metrics is not None
+    ]
+    referred = [
+        (label, *(format_estimate(getattr(each, name)) for each in decided))
+        for name, label in (
+            ("sensitivity", "Malignant images referred"),
+            ("specificity", "Benign images not referred"),
+        )
+    ]
+    header = ("Measure", "As it ships", "With `--tta`")
+    return render_markdown(Table("On the same test fold", header, (*rows, *referred)))
 
 
 def full_performance() -> str:
@@ -290,6 +317,15 @@ PEER = (
     "Cureeeeeeee/CNN-Based-Skin-Lesion-Classification-for-Early-Skin-Cancer-Detection), "
     "lesion-grouped"
 )
+VARIANT_ROWS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "macro_auc": "Macro AUC",
+    "malignancy_auc": "Malignancy AUC",
+    "log_loss": "Log loss (nats)",
+    "calibration_error": "Expected calibration error",
+}
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "calibration_error")
 
 
@@ -426,6 +462,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "full-performance": full_performance,
     "heatmaps": heatmaps,
     "model": model,
+    "variant": variant,
     "geometry-enlargements": geometry_enlargements,
     "geometry-choices": geometry_choices,
     "geometry-stability": geometry_stability,

@@ -24,7 +24,7 @@ from dermassist.explain.activation_map import signed_heatmap
 from dermassist.imaging import read_image
 from dermassist.imaging.geometry import rescale_map
 from dermassist.inference.classifier import Classifier, softmax
-from dermassist.results import Explanation
+from dermassist.results import RECEPTIVE_SHIFT, Explanation
 
 BATCH_SIZE = 16
 
@@ -40,6 +40,7 @@ class Answers:
         evidence: ``(n, 7, rows, columns)``.
         to_image: ``(n, 2, 3)``, as ``Explanation.to_image``.
         sizes: ``(n, 2)``, width and height of each image in px.
+        shift: as ``Explanation.shift``.
     """
 
     records: tuple[Record, ...]
@@ -48,6 +49,7 @@ class Answers:
     evidence: NDArray[np.float32]
     to_image: NDArray[np.float64]
     sizes: NDArray[np.int64]
+    shift: float = RECEPTIVE_SHIFT
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -102,6 +104,7 @@ def answer_records(
         evidence=np.concatenate(evidence),
         to_image=np.concatenate(to_image),
         sizes=np.concatenate(sizes),
+        shift=classifier.evidence_shift,
     )
 
 
@@ -164,7 +167,7 @@ def _heatmaps_and_masks(
         to_mask = rescale_map(
             answers.to_image[i], scale_x=width / image_width, scale_y=height / image_height
         )
-        explanation = Explanation(answers.evidence[i], to_mask, scale=1.0)
+        explanation = Explanation(answers.evidence[i], to_mask, scale=1.0, shift=answers.shift)
         predicted = DIAGNOSES[int(answers.probabilities[i].argmax())]
         heatmap = signed_heatmap(explanation, predicted, width=width, height=height)
         yield np.maximum(np.nan_to_num(heatmap, nan=0.0), 0.0), mask

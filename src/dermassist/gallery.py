@@ -110,7 +110,7 @@ def _pictures(answers: Answers, mistake: Mistake, scale: float) -> dict[str, byt
         raise DataError(f"{mistake.record.image_id}: the image is missing")
     i = mistake.index
     pixels = read_image(mistake.record.path).pixels
-    explanation = Explanation(answers.evidence[i], answers.to_image[i], scale)
+    explanation = Explanation(answers.evidence[i], answers.to_image[i], scale, answers.shift)
     return {
         _picture_name(mistake, kind): render_overlay(pixels, explanation, diagnosis)
         for kind, diagnosis in _explained(mistake).items()

@@ -112,7 +112,9 @@ def publish(
     answers = answer_records(
         material.validation, classifier, pixel_aspect=material.pixel_aspect, advance=advance
     )
-    agreement = _check_agreement(network, classifier, material)
+    # What the graph and PyTorch must agree on is one view's answer.
+    single = replace(draft, preprocessing=replace(preprocessing, flips=False))
+    agreement = _check_agreement(network, Classifier(Bundle(directory, single, graph)), material)
     described = replace(
         _calibrate(draft, answers),
         training={**origin.training, "onnx_agreement": agreement},

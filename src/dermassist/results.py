@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT, Diagnosis
 
 SCHEMA_VERSION = 1
+#: How far above and left of its cell's middle lies the middle of what a position of the evidence
+#: sees, in cells. Each of MobileNetV2's five convolutions of stride 2 pads by 1, so its first
+#: position is centred on the first pixel: position i is centred on pixel 32 i, its cell's middle is
+#: 32 i + 15.5. (Araujo, Norris, Sim, "Computing receptive fields of convolutional neural networks",
+#: Distill 2019.)
+RECEPTIVE_SHIFT = 15.5 / 32
 
 
 @dataclass(frozen=True)
@@ -140,11 +146,14 @@ class Explanation:
         to_image: ``(2, 3)`` float64, maps ``(column, row, 1)`` of the grid to pixel centres
             ``(x, y)`` of the upright image.
         scale: evidence in logits at which colours saturate, the same for every image.
+        shift: how far above and left of its cell's middle lies the middle of what a position
+            sees, in cells; 0 where mirrored copies were averaged, whose shifts cancel.
     """
 
     evidence: NDArray[np.float32]
     to_image: NDArray[np.float64]
     scale: float
+    shift: float = RECEPTIVE_SHIFT
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -155,15 +164,20 @@ class Explanation:
             },
             "to_image": self.to_image.tolist(),
             "scale": self.scale,
+            "shift": self.shift,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Explanation:
-        """Rebuild from ``to_dict``'s form; evidence is kept to five decimals."""
+        """Rebuild from ``to_dict``'s form; evidence is kept to five decimals.
+
+        Cases kept by earlier versions say nothing of the shift, which was the same for all.
+        """
         return cls(
             evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
             to_image=np.array(values["to_image"], np.float64),
             scale=float(values["scale"]),
+            shift=float(values.get("shift", RECEPTIVE_SHIFT)),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dermassist import publication
 from dermassist.answering import Answers, answer_records
@@ -153,3 +154,27 @@ def test_missing_images_are_refused(
     with pytest.raises(DataError, match=r"have no file|no training image"):
         publish(MobileNetV2(), PREPROCESSING, ORIGIN, tmp_path / "bundle", material=bare)
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_a_mirrored_variant_is_calibrated_for_its_own_answers(
+    material: Material, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = MobileNetV2().eval()
+    plain, mirrored = (
+        publish(
+            network,
+            replace(PREPROCESSING, flips=flips),
+            ORIGIN,
+            tmp_path / str(flips),
+            material=material,
+        )
+        for flips in (False, True)
+    )
+    assert mirrored.graph == plain.graph
+    agreement = mirrored.manifest.training["onnx_agreement"]
+    assert agreement == plain.manifest.training["onnx_agreement"]
+    answers = answer_records(material.validation, Classifier(mirrored, threads=1))
+    assert mirrored.manifest.referral == fit_decisions(answers).referral
+    assert check_sample(Classifier(read_bundle(mirrored.directory), threads=1)).deviation < 1e-6

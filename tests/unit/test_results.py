@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
 from dermassist.results import (
+    RECEPTIVE_SHIFT,
     Assessment,
     Explanation,
     ImageInfo,
@@ -132,3 +133,11 @@ def test_results_are_frozen_and_can_be_pickled() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         assessment.created = "later"  # type: ignore[misc] # wrong on purpose
     assert pickle.loads(pickle.dumps(assessment)).prediction == assessment.prediction
+
+
+def test_explanations_kept_before_mirrored_answers_existed_have_the_shift_they_had() -> None:
+    explanation = make_assessment().explanation
+    values = {**explanation.to_dict(), "shift": 0.0}
+    assert Explanation.from_dict(values).shift == 0.0
+    del values["shift"]
+    assert Explanation.from_dict(values).shift == RECEPTIVE_SHIFT == 15.5 / 32

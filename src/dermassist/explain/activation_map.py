@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.imaging.geometry import FEATURE_STRIDE_PX
 from dermassist.results import Explanation
-
-#: How far above and left of its cell's middle lies the middle of what a position sees, in cells.
-#: Each of the five convolutions of stride 2 pads by 1, so its first position is centred on the
-#: first pixel: position i is centred on pixel 32 i, its cell's middle is 32 i + 15.5. (Araujo,
-#: Norris, Sim, "Computing receptive fields of convolutional neural networks", Distill 2019.)
-RECEPTIVE_SHIFT = (FEATURE_STRIDE_PX - 1) / 2 / FEATURE_STRIDE_PX
 
 
 def grad_cam(explanation: Explanation, diagnosis: Diagnosis) -> NDArray[np.float32]:
@@ -49,9 +42,9 @@ def signed_heatmap(
     x = (np.arange(width) - left) / scale_x
     y = (np.arange(height) - top) / scale_y
     heatmap = np.asarray(
-        _interpolation(y + RECEPTIVE_SHIFT, rows)
+        _interpolation(y + explanation.shift, rows)
         @ evidence
-        @ _interpolation(x + RECEPTIVE_SHIFT, columns).T,
+        @ _interpolation(x + explanation.shift, columns).T,
         np.float32,
     )
     # A cell reaches half a cell beyond its centre.
@@ -64,7 +57,8 @@ def peak(explanation: Explanation, diagnosis: Diagnosis) -> tuple[float, float]:
     """Return where the evidence is strongest: ``(x, y)`` in pixels of the upright image."""
     evidence = explanation.evidence[diagnosis.index]
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    x, y = explanation.to_image @ np.array([column - RECEPTIVE_SHIFT, row - RECEPTIVE_SHIFT, 1.0])
+    shift = explanation.shift
+    x, y = explanation.to_image @ np.array([column - shift, row - shift, 1.0])
     return float(x), float(y)
 
 

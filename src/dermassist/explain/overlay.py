@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -117,7 +118,7 @@ def _drawn_evidence(
     factors = np.array([[drawn_width / width], [drawn_height / height]])
     scaled = explanation.to_image * factors
     scaled[:, 2] += (0.5 * factors - 0.5)[:, 0]
-    drawn = Explanation(explanation.evidence, scaled, explanation.scale)
+    drawn = replace(explanation, to_image=scaled)
     return signed_heatmap(drawn, diagnosis, width=drawn_width, height=drawn_height)
 
 

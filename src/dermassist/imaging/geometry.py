@@ -57,6 +57,8 @@ class Preprocessing:
         std: divides what is left.
         network_px: side to which the view is enlarged before the first convolution when serving,
             a multiple of 32 not below ``size_px``; 0 for not at all.
+        flips: answer with the mean over the view and its three mirrored copies, at four times the
+            cost (test-time augmentation).
 
     Raises:
         ConfigError: a value is out of its range.
@@ -69,6 +71,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     network_px: int = 0
+    flips: bool = False
 
     def __post_init__(self) -> None:
         if self.size_px < FEATURE_STRIDE_PX or self.size_px % FEATURE_STRIDE_PX:

@@ -23,12 +23,21 @@ from dermassist.imaging import (
     to_view,
 )
 from dermassist.imaging.geometry import rescale_map
-from dermassist.model.bundle import Bundle, read_bundle
-from dermassist.results import Explanation, ModelInfo, Prediction, PredictionSet, Referral
+from dermassist.model.bundle import Bundle, bundle_directory, read_bundle
+from dermassist.results import (
+    RECEPTIVE_SHIFT,
+    Explanation,
+    ModelInfo,
+    Prediction,
+    PredictionSet,
+    Referral,
+)
 
 BATCH_SIZE = 16
 #: ONNX Runtime's severity "error": its warnings concern graph optimisation, not results.
 _LOG_ERRORS_ONLY = 3
+#: Whether rows and columns run backwards in each copy of a view.
+_MIRRORS = ((False, False), (False, True), (True, False), (True, True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +74,26 @@ class Classifier:
         self._session = _start_session(bundle, threads=threads)
 
     @classmethod
-    def load(cls, directory: str | Path | None = None, *, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        directory: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        tta: bool = False,
+    ) -> Self:
         """Load and verify a model bundle, by default the one that ships.
+
+        Args:
+            directory: of another bundle.
+            threads: that one forward pass may use; by default one per core.
+            tta: the one that ships for test-time augmentation: the same network, answering with
+                the mean over four mirrored views at four times the cost, calibrated for that.
 
         Raises:
             BundleError: the bundle is missing, changed or of another schema.
+            ConfigError: both ``directory`` and ``tta`` are given.
         """
-        return cls(read_bundle(None if directory is None else Path(directory)), threads=threads)
+        return cls(read_bundle(bundle_directory(directory, tta=tta)), threads=threads)
 
     def predict(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> Prediction:
         """Answer one image.
@@ -117,6 +139,7 @@ class Classifier:
                 evidence=maps[0],
                 to_image=self.grid_to_image(view),
                 scale=self.manifest.evidence_scale,
+                shift=self.evidence_shift,
             ),
             view=view,
         )
@@ -131,6 +154,19 @@ class Classifier:
         Returns:
             Logits ``(N, 7)`` and signed evidence ``(N, 7, grid, grid)``.
         """
+        if not self.manifest.preprocessing.flips:
+            return self._run(views)
+        mirrored = [self._run(np.ascontiguousarray(views[_mirror(axes, 1)])) for axes in _MIRRORS]
+        logits = np.mean([logits for logits, _ in mirrored], axis=0)
+        maps = [maps[_mirror(axes, 2)] for axes, (_, maps) in zip(_MIRRORS, mirrored, strict=True)]
+        return logits, np.mean(maps, axis=0)
+
+    @property
+    def evidence_shift(self) -> float:
+        """What ``Explanation.shift`` says of this model's evidence."""
+        return 0.0 if self.manifest.preprocessing.flips else RECEPTIVE_SHIFT
+
+    def _run(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         logits, maps = self._session.run(["logits", "maps"], {"image": views})
         return np.asarray(logits, np.float32), np.asarray(maps, np.float32)
 
@@ -198,6 +234,11 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities along the last axis, safe for large logits."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _mirror(axes: tuple[bool, bool], first: int) -> tuple[slice, ...]:
+    """Return what turns rows and columns round, of which rows are axis ``first``."""
+    return (slice(None),) * first + tuple(slice(None, None, -1 if back else 1) for back in axes)
 
 
 def _start_session(bundle: Bundle, *, threads: int | None) -> onnxruntime.InferenceSession:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from dermassist.errors import MissingExtraError
-from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, check_address
+from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MODEL_VARIABLE, check_address
 
 PROGRAM = Path(__file__).parent / "web" / "program.py"
 SERVED = PROGRAM.with_name("asgi.py")
@@ -40,21 +41,26 @@ def check_startable(address: str) -> None:
     check_address(address)
 
 
-def serve(*, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT) -> int:
+def serve(
+    *, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT, model: Path | None = None
+) -> int:
     """Run the app until it is stopped; return its exit status.
 
     Args:
         address: to listen on.
         port: to listen on.
+        model: folder of a bundle; by default what ``DERMASSIST_MODEL`` names, or what ships.
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
         ConfigError: the address is open to others and no password is set.
     """
     check_startable(address)
+    chosen = {} if model is None else {MODEL_VARIABLE: str(model)}
+    started = command(address=address, port=port)
     try:
         # Its words are our own.
-        return subprocess.run(command(address=address, port=port), check=False).returncode  # noqa: S603
+        return subprocess.run(started, check=False, env={**os.environ, **chosen}).returncode  # noqa: S603
     except KeyboardInterrupt:
         return 0
 

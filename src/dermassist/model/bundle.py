@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from dermassist.errors import BundleError
+from dermassist.errors import BundleError, ConfigError
 from dermassist.model.manifest import FileEntry, Manifest
 from dermassist.storage import replacing_folder, write_bytes, write_text
 
 MANIFEST_NAME = "manifest.json"
 GRAPH_NAME = "model.onnx"
+TTA_FOLDER = "tta"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,30 @@ def default_directory() -> Path:
     return Path(str(resources.files("dermassist") / "bundle"))
 
 
+def bundle_directory(directory: str | Path | None, *, tta: bool) -> Path:
+    """Return the folder of the bundle that is meant, by default the one that ships.
+
+    Args:
+        directory: of any bundle.
+        tta: the variant that ships for test-time augmentation.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    if directory is None:
+        return default_directory() / TTA_FOLDER if tta else default_directory()
+    if tta:
+        raise ConfigError(
+            "either a model's folder or tta can be given: tta names the one that ships"
+        )
+    return Path(directory)
+
+
 def read_bundle(directory: Path | None = None) -> Bundle:
     """Read and verify a bundle, by default the one that ships.
+
+    A folder inside a bundle's may hold a variant that uses the same graph otherwise: files that
+    are not beside its manifest are looked for beside the bundle's.
 
     Raises:
         BundleError: a file is missing or differs from its hash, or the manifest is malformed.
@@ -60,7 +83,9 @@ def read_bundle(directory: Path | None = None) -> Bundle:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: cannot be read ({error})") from error
     manifest = Manifest.from_json(text, where=str(path))
-    contents = {name: _verified(place / name, entry) for name, entry in manifest.files.items()}
+    contents = {
+        name: _verified(_place_of(name, place), entry) for name, entry in manifest.files.items()
+    }
     if GRAPH_NAME not in contents:
         raise BundleError(f"{path}: names no {GRAPH_NAME}; install the model again")
     return Bundle(directory=place, manifest=manifest, graph=contents[GRAPH_NAME])
@@ -90,6 +115,12 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
             write_bytes(staging / name, content)
         write_text(staging / MANIFEST_NAME, complete.to_json())
     return Bundle(directory=directory, manifest=complete, graph=files[GRAPH_NAME])
+
+
+def _place_of(name: str, place: Path) -> Path:
+    shared = place.parent / name
+    is_variant = (place.parent / MANIFEST_NAME).is_file() and shared.is_file()
+    return shared if is_variant and not (place / name).exists() else place / name
 
 
 def _verified(path: Path, entry: FileEntry) -> bytes:

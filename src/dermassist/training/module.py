@@ -62,7 +62,8 @@ class LesionModule(lightning.LightningModule):
     def forward(self, views: Tensor, *, seen_px: int | None = None) -> Tensor:
         """Return logits ``(N, 7)`` of views ``(N, S, S, 3)`` uint8, enlarged to ``seen_px``."""
         pixels = self.standardise(views)
-        logits: Tensor = self.network(enlarge(pixels, seen_px or pixels.shape[-1]))
+        seen = enlarge(pixels, seen_px or pixels.shape[-1])
+        logits: Tensor = self.network(seen)
         return logits
 
     def standardise(self, views: Tensor) -> Tensor:
@@ -111,7 +112,10 @@ class LesionModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
         """Collect the metrics of a batch."""
         views, labels = batch
-        logits = self(views, seen_px=self.config.preprocessing.seen_px)
+        preprocessing = self.config.preprocessing
+        copies = [(), (2,), (1,), (1, 2)] if preprocessing.flips else [()]
+        answered = [self(views.flip(axes), seen_px=preprocessing.seen_px) for axes in copies]
+        logits = torch.stack(answered).mean(0)
         self.metrics.update(logits, labels)
         self.log("validation/loss", self.validation_loss(logits, labels), sync_dist=True)
 

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle, write_bundle
@@ -96,3 +97,23 @@ def test_missing_extra_is_named(
     outcome = run("doctor", "--model", sample_bundle)
     assert outcome.status == 0
     assert "  extra 'tune': missing optuna" in outcome.lines
+
+
+def test_the_variant_for_mirrored_views_is_sound_too(run: Run) -> None:
+    outcome = run("doctor", "--tta", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.json["healthy"] is True
+    assert outcome.json["model"]["version"].endswith("-tta")
+
+
+@pytest.mark.parametrize(
+    "command", [("doctor", "--json"), ("predict", "one.png", "--csv", "table.csv")]
+)
+def test_a_model_and_the_variant_cannot_both_be_meant(
+    run: Run, sample_bundle: Path, command: tuple[str, ...]
+) -> None:
+    Image.new("RGB", (64, 64)).save("one.png")
+    outcome = run(*command, "--tta", "--model", sample_bundle)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "either a model's folder or tta" in outcome.complaint
+    assert not Path("table.csv").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,3 +57,15 @@ def test_even_evidence_is_drawn_even_and_only_inside_the_view() -> None:
     assert not seen[:, :100].any()
     assert not seen[:, 324:].any()
     np.testing.assert_allclose(drawn[seen], 2.0, rtol=1e-6)
+
+
+def test_averaged_over_mirrored_copies_a_position_is_drawn_in_its_cells_middle() -> None:
+    explanation = replace(evidence_at(2, 5), shift=0.0)
+    assert peak(explanation, Diagnosis.MEL) == (5 * 32 + 15.5, 2 * 32 + 15.5)
+    drawn = signed_heatmap(explanation, Diagnosis.MEL, width=SIDE, height=SIDE)
+    rows, columns = np.nonzero(drawn == drawn.max())
+    assert (rows.mean(), columns.mean()) == (2 * 32 + 15.5, 5 * 32 + 15.5)
+    # So that an image and its mirror image have mirrored heatmaps.
+    mirrored = replace(explanation, evidence=explanation.evidence[:, ::-1, ::-1])
+    turned = signed_heatmap(mirrored, Diagnosis.MEL, width=SIDE, height=SIDE)
+    np.testing.assert_allclose(turned[::-1, ::-1], drawn, atol=1e-5)

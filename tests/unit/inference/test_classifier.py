@@ -19,6 +19,7 @@ from dermassist.imaging import Preprocessing, read_image
 from dermassist.inference.classifier import Classifier, softmax
 from dermassist.model.bundle import Bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
+from dermassist.results import RECEPTIVE_SHIFT
 from dermassist.sample import draw_lesion
 
 from ...conftest import tiny_graph, tiny_manifest
@@ -280,3 +281,61 @@ def test_another_size_of_view_works_with_its_graph() -> None:
 
     assert answer.explanation.evidence.shape == (7, 2, 2)
     assert answer.prediction.diagnosis in DIAGNOSES
+
+
+# Test-time augmentation.
+
+
+MIRRORED = Preprocessing(size_px=64, flips=True)
+
+
+def test_mirrored_answers_are_the_mean_over_four_copies(classifier: Classifier) -> None:
+    plain = Preprocessing(size_px=64)
+    one = Classifier(bundle(tiny_graph(size_px=64), preprocessing=plain))
+    mean = Classifier(bundle(tiny_graph(size_px=64), preprocessing=MIRRORED))
+    views = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    logits, maps = mean.run(views)
+
+    axes: list[tuple[int, ...]] = [(), (2,), (1,), (1, 2)]
+    answers = [one.run(np.ascontiguousarray(np.flip(views, each))) for each in axes]
+    np.testing.assert_allclose(logits, np.mean([a[0] for a in answers], axis=0), atol=1e-5)
+    # A map of (N, 7, rows, columns) has its rows one axis later than a view.
+    back = [
+        np.flip(a[1], tuple(k + 1 for k in each)) for a, each in zip(answers, axes, strict=True)
+    ]
+    np.testing.assert_allclose(maps, np.mean(back, axis=0), atol=1e-5)
+    assert not np.allclose(logits, answers[0][0], atol=1e-3)
+    bias = logits - maps.mean(axis=(2, 3))
+    np.testing.assert_allclose(bias, np.tile(bias[0], (3, 1)), atol=1e-4)
+
+
+def test_a_mirrored_image_gets_the_same_answer_and_a_mirrored_map() -> None:
+    mean = Classifier(bundle(tiny_graph(size_px=64), preprocessing=MIRRORED))
+    view = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    logits, maps = mean.run(view)
+    turned, turned_maps = mean.run(np.ascontiguousarray(view[:, :, ::-1]))
+    np.testing.assert_allclose(turned, logits, atol=1e-5)
+    np.testing.assert_allclose(turned_maps, maps[..., ::-1], atol=1e-5)
+
+
+def test_shifts_of_mirrored_maps_cancel(classifier: Classifier) -> None:
+    mean = Classifier(bundle(tiny_graph(size_px=64), preprocessing=MIRRORED))
+    assert mean.answer(LESIONS[0]).explanation.shift == 0.0
+    assert classifier.answer(LESIONS[0]).explanation.shift == RECEPTIVE_SHIFT
+
+
+def test_either_a_folder_or_the_variant_that_ships(tiny_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match="either a model's folder or tta"):
+        Classifier.load(tiny_bundle, tta=True)
+
+
+def test_the_variant_that_ships_is_the_same_network_calibrated_for_itself() -> None:
+    plain, mean = Classifier.load(threads=1), Classifier.load(threads=1, tta=True)
+    assert mean.bundle.graph == plain.bundle.graph
+    assert (plain.manifest.preprocessing.flips, mean.manifest.preprocessing.flips) == (False, True)
+    assert mean.manifest.temperature != plain.manifest.temperature
+    assert mean.manifest.version == f"{plain.manifest.version}-tta"
+    assert mean.info.sha256 != plain.info.sha256
+    for name in ("referral", "conformal", "metrics", "sample"):
+        assert getattr(mean.manifest, name) is not None
+        assert getattr(mean.manifest, name) != getattr(plain.manifest, name)

@@ -200,3 +200,33 @@ def test_others_may_read_a_written_bundle(tmp_path: Path) -> None:
         os.umask(before)
     assert (tmp_path / "bundle").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "bundle" / "model.onnx").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_variant_shares_the_graph_of_the_bundle_around_it(tmp_path: Path) -> None:
+    outer = write_bundle(tmp_path / "outer", tiny_manifest(), GRAPH)
+    variant = dataclasses.replace(outer.manifest, version="variant", temperature=3.0)
+    place = outer.directory / "variant"
+    place.mkdir()
+    (place / "manifest.json").write_text(variant.to_json(), encoding="utf-8", newline="")
+
+    read = read_bundle(place)
+    assert (read.graph, read.manifest) == (outer.graph, variant)
+    assert read.sha256 != outer.sha256
+    # The graph must still be the one that the variant vouches for.
+    graph = outer.directory / "model.onnx"
+    graph.write_bytes(graph.read_bytes() + b" ")
+    with pytest.raises(BundleError, match="does not match its hash"):
+        read_bundle(place)
+    graph.unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_bundle(place)
+
+
+def test_a_folder_beside_no_bundle_takes_no_graph_from_around_it(tmp_path: Path) -> None:
+    outer = write_bundle(tmp_path / "outer", tiny_manifest(), GRAPH)
+    place = outer.directory / "variant"
+    place.mkdir()
+    (place / "manifest.json").write_text(outer.manifest.to_json(), encoding="utf-8", newline="")
+    (outer.directory / "manifest.json").unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_bundle(place)

@@ -191,3 +191,22 @@ def test_a_teacher_of_other_preprocessing_is_refused(bundle: Path) -> None:
     other = dataclasses.replace(SMALL, steps=("smoothing",))
     with pytest.raises(ConfigError, match="other preprocessing"):
         read_teacher(bundle, ORIGIN, other)
+
+
+def test_validation_averages_mirrored_copies_where_the_runtime_does() -> None:
+    one, mean = module(), module(preprocessing=dataclasses.replace(SMALL, flips=True))
+    mean.network.load_state_dict(one.network.state_dict())
+    views, labels = batch()
+    answers: dict[str, Tensor] = {}
+    for name, made in (("one", one), ("mean", mean)):
+        made.eval()
+        seen: list[Tensor] = []
+        made.metrics.update = lambda logits, _labels, seen=seen: seen.append(logits)  # type: ignore[method-assign, misc] # listens
+        made.log = lambda *_, **__: None  # type: ignore[method-assign] # no trainer
+        with torch.no_grad():
+            made.validation_step((views, labels), 0)
+        answers[name] = seen[0]
+    with torch.no_grad():
+        copies = [one(views.flip(axes)) for axes in ([], [1], [2], [1, 2])]
+    torch.testing.assert_close(answers["one"], copies[0])
+    torch.testing.assert_close(answers["mean"], torch.stack(copies).mean(0))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dermassist.errors import ConfigError
-from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, pixel_aspect_of
+from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, Tta, pixel_aspect_of
 from dermassist.interfaces.cli.output import NOTICE, say, say_json
 from dermassist.interfaces.cli.reporting import (
     PANEL,
@@ -69,6 +69,7 @@ def analyze(
     patient_page: PatientPage = False,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
+    tta: Tta = False,
     as_json: Json = False,
 ) -> None:
     """Answer one image: diagnosis, calibrated probabilities, and where the evidence lies."""
@@ -84,7 +85,7 @@ def analyze(
     if patient.stated and not pdf:
         raise ConfigError("details of a patient are printed in the report: add --pdf")
     started = time.perf_counter()
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(model, tta=tta)
     original = read_image(path)
     assessment = assess(
         path, classifier=classifier, pixel_aspect=pixel_aspect_of(squeezed_from) or 1.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
-from dermassist.interfaces.cli.option import Json, Model
+from dermassist.interfaces.cli.option import Json, Model, Tta
 from dermassist.interfaces.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ OPTIONAL = {
 }
 
 
-def doctor(*, model: Model = None, as_json: Json = False) -> None:
+def doctor(*, model: Model = None, tta: Tta = False, as_json: Json = False) -> None:
     """Report versions and the model, and reproduce the stored answer for the bundled sample."""
     installation = _installation()
     if not as_json:
@@ -33,7 +33,7 @@ def doctor(*, model: Model = None, as_json: Json = False) -> None:
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415 - keeps --help fast
     from dermassist.selfcheck import check_sample  # noqa: PLC0415
 
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(model, tta=tta)
     described = _describe_model(classifier)
     if not as_json:
         _say_model(described)

@@ -19,6 +19,7 @@ from dermassist.interfaces.cli.option import (
     Model,
     SplitFile,
     SqueezedFrom,
+    Tta,
     pixel_aspect_of,
 )
 from dermassist.interfaces.cli.output import progress, say, say_json
@@ -77,6 +78,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = DEFAULT_SEED,
     model: Model = None,
+    tta: Tta = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on its test fold, or on any labelled folder (--images and --labels)."""
@@ -84,7 +86,7 @@ def evaluate(
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(model, tta=tta)
     aspect = pixel_aspect_of(squeezed_from)
     if images is not None or labels is not None:
         subject = labelled_folder(images, labels, aspect)

@@ -49,6 +49,10 @@ def export(
         int | None,
         typer.Option(help="Side the network looks at; by default what the run was trained for."),
     ] = None,
+    flips: Annotated[
+        bool,
+        typer.Option("--flips", help="Answer with the mean over four mirrored views."),
+    ] = False,
     splits: SplitFile = DEFAULT_SPLITS,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +72,8 @@ def export(
     network, preprocessing = read_network()
     if network_px is not None:
         preprocessing = replace(preprocessing, network_px=network_px)
+    if flips:
+        preprocessing = replace(preprocessing, flips=True)
     dataset = read_ham10000(data)
     train, validation = (
         select(dataset.records, drawn.image_ids(part, test_fold=origin["fold"]))

@@ -20,6 +20,13 @@ Model = Annotated[
         "--model", help="Folder of a model bundle; by default the one that ships.", readable=False
     ),
 ]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Answer with the mean over four mirrored views: more accurate, four times the work.",
+    ),
+]
 SqueezedFrom = Annotated[
     str | None,
     typer.Option(

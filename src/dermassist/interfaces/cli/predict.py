@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
-from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, pixel_aspect_of
+from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, Tta, pixel_aspect_of
 from dermassist.interfaces.cli.output import NOTICE, progress, remark, say, say_json
 
 
@@ -21,6 +21,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, max=512)] = 2,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
+    tta: Tta = False,
     as_json: Json = False,
 ) -> None:
     """Answer many images into a CSV file; unreadable ones are listed and do not stop the rest."""
@@ -30,7 +31,7 @@ def predict(
 
     images = find_images(paths)
     aspect = pixel_aspect_of(squeezed_from) or 1.0
-    classifier = Classifier.load(model, threads=1)
+    classifier = Classifier.load(model, threads=1, tta=tta)
     outcomes = []
     # Entered first: a place that cannot be written to is told before the work, not after it.
     with replacing(csv) as table, progress("Images", len(images)) as advance:

@@ -10,7 +10,7 @@ import typer
 
 from dermassist.errors import DataError
 from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, diagnosis_of
-from dermassist.interfaces.cli.option import Json, Model
+from dermassist.interfaces.cli.option import Json, Model, Tta
 from dermassist.interfaces.cli.output import say, say_json
 from dermassist.interfaces.cli.reporting import (
     Age,
@@ -58,11 +58,12 @@ def report(
     paper: Paper = "A4",
     patient_page: PatientPage = False,
     model: Model = None,
+    tta: Tta = False,
     as_json: Json = False,
 ) -> None:
     """Make the PDF report of a saved assessment: the same file that  analyze --pdf  makes."""
     require_report("The PDF report")
-    from dermassist.model.bundle import read_bundle  # noqa: PLC0415 - keeps --help fast
+    from dermassist.model.bundle import bundle_directory, read_bundle  # noqa: PLC0415 - keeps --help fast
     from dermassist.patient import PatientDetails  # noqa: PLC0415
     from dermassist.report import DEFAULT_NAME, ReportOptions  # noqa: PLC0415
     from dermassist.storage import write_bytes  # noqa: PLC0415
@@ -75,7 +76,7 @@ def report(
     shown, assessment = diagnosis_of(explain), _read_assessment(case)
     pdf = make_report(
         assessment,
-        read_bundle(model).manifest,
+        read_bundle(bundle_directory(model, tta=tta)).manifest,
         image or _image_beside(case, assessment),
         patient=patient,
         explain=shown,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
+from dermassist.interfaces.cli.option import Tta
 from dermassist.interfaces.cli.output import say
 
 
@@ -15,15 +17,19 @@ def serve(
         str, typer.Option(help="Address to listen on; one that others reach needs a password.")
     ] = "localhost",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    tta: Tta = False,
 ) -> None:
     """Start the app in the browser; nothing leaves this machine. Ctrl-C ends it."""
     from dermassist.interfaces.app_server import check_startable  # noqa: PLC0415 - fast --help
     from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415
-    from dermassist.interfaces.app_settings import cases_folder  # noqa: PLC0415
+    from dermassist.interfaces.app_settings import MODEL_VARIABLE, cases_folder  # noqa: PLC0415
+    from dermassist.model.bundle import bundle_directory  # noqa: PLC0415
 
+    named = os.environ.get(MODEL_VARIABLE)
+    model = bundle_directory(named, tta=True) if tta else None
     # Before the address is named: it would be that of nothing.
     check_startable(address)
     say(f"Open http://{address}:{port} in a browser. Cases are kept in {cases_folder()}.")
-    status = serve_app(address=address, port=port)
+    status = serve_app(address=address, port=port, model=model)
     if status:
         raise typer.Exit(status)
