@@ -18,23 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.small_budget import Budgeted, FloatArray, Images, Outcome, run_budgeted
-from torch import nn
+from benchmarks.small_budget import (
+    Budgeted,
+    FloatArray,
+    Images,
+    Outcome,
+    add_options,
+    exit_status_of,
+    imagenet_start,
+    run_budgeted,
+)
 
 from dermassist.config import TrainingConfig, read_config
 from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
 from dermassist.data.protocol import lesion_trial
 from dermassist.data.split import read_splits
-from dermassist.errors import DermAssistError
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
-from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
-from dermassist.interfaces.cli.train import initial_weights
-from dermassist.model.network import MobileNetV2
-from dermassist.model.weights import load_weights
 from dermassist.storage import write_text
 
 BASE = "base"
@@ -117,15 +120,7 @@ class Trained:
 def main() -> int:
     """Train what is missing, then write table and document; return the exit status."""
     options = _options()
-    try:
-        _run(options)
-    except KeyboardInterrupt:
-        print("stopped; run the same command to go on", file=sys.stderr)
-        return 130
-    except DermAssistError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -139,7 +134,9 @@ def _run(options: argparse.Namespace) -> None:
         for variant in (Variant(BASE, "the base recipe", lambda recipe: recipe), *VARIANTS):
             recipe = variant.change(base)
             recipe = replace(recipe, optimisation=replace(recipe.optimisation, seed=seed))
-            job = Budgeted(f"{variant.name}-seed{seed}", recipe, lambda: _start(options.init))
+            job = Budgeted(
+                f"{variant.name}-seed{seed}", recipe, lambda: imagenet_start(options.init)
+            )
             print(job.name, flush=True)
             outcome = run_budgeted(
                 job,
@@ -233,12 +230,6 @@ def _signed(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
-def _start(init: str) -> tuple[nn.Module, str]:
-    network = MobileNetV2()
-    load_weights(network, initial_weights(init))
-    return network, "ImageNet"
-
-
 def _cache(dataset: Ham10000, images: Images, recipe: TrainingConfig, folder: Path) -> Any:
     return open_cache(
         (*images.train, *images.validation),
@@ -250,15 +241,10 @@ def _cache(dataset: Ham10000, images: Images, recipe: TrainingConfig, folder: Pa
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds HAM10000")
-    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/small.toml"))
+    add_options(parser)
     parser.add_argument("--init", default="imagenet", help="start weights, or 'imagenet'")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
-    parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
     options = parser.parse_args()
     if len(set(options.seeds)) < _LEAST_SEEDS:
         parser.error(f"--seeds must be {_LEAST_SEEDS} or more different numbers")

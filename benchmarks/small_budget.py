@@ -6,7 +6,9 @@ the same views, order, loss, optimiser and schedule, whatever the network.
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,8 +27,11 @@ from dermassist.config import TrainingConfig
 from dermassist.data.cache import FieldCache
 from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import DIAGNOSES
-from dermassist.errors import ConfigError, DataError
+from dermassist.errors import ConfigError, DataError, DermAssistError
+from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
+from dermassist.interfaces.cli.train import initial_weights
 from dermassist.model.network import MobileNetV2
+from dermassist.model.weights import load_weights
 from dermassist.storage import replacing, write_text
 from dermassist.training.dataset import FieldDataset, serving_transform
 from dermassist.training.hardware import keep_freed_memory, trainer_precision
@@ -94,10 +99,8 @@ class AnyNetwork(LesionModule):
         nn.Module.train(self, mode)
         return self
 
-    def on_train_epoch_start(self) -> None:
-        """Make chance follow seed and epoch, so that a run resumes alike."""
-        self.train()
-        torch.manual_seed(self.config.optimisation.seed * 100_003 + self.current_epoch)
+    def _freeze_for_epoch(self) -> None:
+        """Freeze nothing: the layers have no names to be counted by."""
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         settings = self.config.optimisation
@@ -142,6 +145,36 @@ def run_budgeted(
     outcome = Outcome(_answer(module, images.answered, cache), started_from, parameters)
     _write(kept, outcome)
     return outcome
+
+
+def imagenet_start(init: str) -> tuple[nn.Module, str]:
+    """Return a MobileNetV2 with the weights that ``--init`` names, for ``Budgeted.start``."""
+    network = MobileNetV2()
+    load_weights(network, initial_weights(init))
+    return network, "ImageNet"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that trains at this budget takes."""
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds HAM10000")
+    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/small.toml"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
+    parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
+
+
+def exit_status_of(run: Callable[[], None]) -> int:
+    """Return the exit status of a command that can be stopped and told to go on."""
+    try:
+        run()
+    except KeyboardInterrupt:
+        print("stopped; run the same command to go on", file=sys.stderr)
+        return 130
+    except DermAssistError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _module(

@@ -19,22 +19,24 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.backbone import BackboneName, start_backbone
-from benchmarks.small_budget import Budgeted, Images, Outcome, run_budgeted
-from torch import nn
+from benchmarks.small_budget import (
+    Budgeted,
+    Images,
+    Outcome,
+    add_options,
+    exit_status_of,
+    imagenet_start,
+    run_budgeted,
+)
 
 from dermassist.config import TrainingConfig, read_config
 from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Record, read_ham10000
 from dermassist.data.protocol import lesion_trial
 from dermassist.data.split import read_splits
-from dermassist.errors import DermAssistError
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.summary import Summary, summarise
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
-from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
-from dermassist.interfaces.cli.train import initial_weights
-from dermassist.model.network import MobileNetV2
-from dermassist.model.weights import load_weights
 from dermassist.storage import write_text
 
 OURS, FOUND, STANDARD = "dermassist", "dermassist-found", "mobilenetv2-standard"
@@ -66,15 +68,7 @@ class Row:
 def main() -> int:
     """Train what is missing, then write table and document; return the exit status."""
     options = _options()
-    try:
-        _run(options)
-    except KeyboardInterrupt:
-        print("stopped; run the same command to go on", file=sys.stderr)
-        return 130
-    except DermAssistError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -116,12 +110,12 @@ def write_rows(rows: Sequence[Row], recipe: TrainingConfig, results: Path) -> No
 
 
 def _jobs(ours: TrainingConfig, options: argparse.Namespace) -> list[Budgeted]:
-    jobs = [Budgeted(OURS, ours, lambda: _mobilenet(options.init))]
+    jobs = [Budgeted(OURS, ours, lambda: imagenet_start(options.init))]
     if options.found is not None:
         found = at_budget(read_config(options.found), ours)
-        jobs.append(Budgeted(FOUND, found, lambda: _mobilenet(options.init)))
+        jobs.append(Budgeted(FOUND, found, lambda: imagenet_start(options.init)))
     standard = read_config(options.standard)
-    jobs.append(Budgeted(STANDARD, standard, lambda: _mobilenet(options.init)))
+    jobs.append(Budgeted(STANDARD, standard, lambda: imagenet_start(options.init)))
     given: dict[BackboneName, Path | None] = {
         "resnet50": options.resnet50,
         "densenet121": options.densenet121,
@@ -145,12 +139,6 @@ def at_budget(found: TrainingConfig, ours: TrainingConfig) -> TrainingConfig:
             batch_size=found.optimisation.batch_size,
         ),
     )
-
-
-def _mobilenet(init: str) -> tuple[nn.Module, str]:
-    network = MobileNetV2()
-    load_weights(network, initial_weights(init))
-    return network, "ImageNet"
 
 
 def _summarise(outcome: Outcome, records: Sequence[Record]) -> Summary:
@@ -186,18 +174,13 @@ def _table(rows: Sequence[Row], recipe: TrainingConfig) -> Table:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds HAM10000")
-    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/small.toml"))
+    add_options(parser)
     parser.add_argument("--standard", type=Path, default=Path("benchmarks/small_standard.toml"))
     parser.add_argument("--found", type=Path, help="best.toml of a search")
     parser.add_argument("--resnet50", type=Path, help="torchvision's weights, if at hand")
     parser.add_argument("--densenet121", type=Path, help="torchvision's weights, if at hand")
     parser.add_argument("--init", default="imagenet", help="MobileNetV2's weights, or 'imagenet'")
     parser.add_argument("--runs", type=Path, default=Path("runs/table_four"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
-    parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
     return parser.parse_args()
 
 

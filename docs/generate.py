@@ -184,7 +184,7 @@ def _referral(manifest: Manifest) -> str:
     if rule is None:
         return NOT_MEASURED
     wanted = f"{rule.target_sensitivity:.0%} sensitivity"
-    return f"{rule.threshold:.3f}, chosen on validation lesions for {wanted} there"
+    return f"{rule.threshold:.3f}, chosen on validation lesions for {wanted}"
 
 
 def _sets(manifest: Manifest) -> str:
@@ -375,25 +375,15 @@ def paper_protocol() -> str:
         return NOT_MEASURED
     report = _protocol("paper").report
     by_code = {row.code: row for row in report.summary.classes}
-    rows = [
-        (
-            str(Diagnosis.from_code(code)),
-            *(
-                cell
-                for stated, estimate in zip(
-                    claimed,
-                    (
-                        by_code[code].measures.precision,
-                        by_code[code].measures.recall,
-                        by_code[code].measures.f1,
-                    ),
-                    strict=True,
-                )
-                for cell in (stated, f"{estimate.value:.2f}")
-            ),
-        )
-        for code, claimed in PAPER_CLASSES.items()
-    ]
+    rows = []
+    for code, claimed in PAPER_CLASSES.items():
+        measures = by_code[code].measures
+        row = [str(Diagnosis.from_code(code))]
+        for stated, own in zip(
+            claimed, (measures.precision, measures.recall, measures.f1), strict=True
+        ):
+            row += [stated, f"{own.value:.2f}"]
+        rows.append(tuple(row))
     header = ("Class", "Precision, paper", "ours", "Recall, paper", "ours", "F1, paper", "ours")
     overall = report.summary.overall
     sentence = (
@@ -426,8 +416,7 @@ def _each(figures: ProtocolFigures) -> str:
     header = ("Trial", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC", "ECE")
     rows = tuple(
         (
-            trial.name,
-            *_compared(trial.name, trial.summary)[1:],
+            *_compared(trial.name, trial.summary),
             ", ".join(code.upper() for code in trial.summary.scored),
         )
         for trial in figures.each

@@ -62,8 +62,7 @@ class LesionModule(lightning.LightningModule):
     def forward(self, views: Tensor, *, seen_px: int | None = None) -> Tensor:
         """Return logits ``(N, 7)`` of views ``(N, S, S, 3)`` uint8, enlarged to ``seen_px``."""
         pixels = self.standardise(views)
-        seen = enlarge(pixels, seen_px or pixels.shape[-1])
-        logits: Tensor = self.network(seen)
+        logits: Tensor = self.network(enlarge(pixels, seen_px or pixels.shape[-1]))
         return logits
 
     def standardise(self, views: Tensor) -> Tensor:
@@ -80,16 +79,19 @@ class LesionModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Set train mode; make dropout follow seed and epoch alone, so that a run resumes alike."""
-        self._frozen_layers = self.config.optimisation.frozen(
-            self.current_epoch, default=self.config.model.frozen_layers
-        )
-        # A layer without gradients is passed over by the optimiser: no step, no decay.
-        freeze_layers(self.network, self._frozen_layers)
+        self._freeze_for_epoch()
         # Lightning restores each module's mode by itself and never calls train(), which is what
         # keeps the statistics of frozen layers.
         self.train()
         seed = self.config.optimisation.seed * _EPOCH_SEED_STRIDE + self.current_epoch
         torch.manual_seed(seed + self.global_rank)
+
+    def _freeze_for_epoch(self) -> None:
+        self._frozen_layers = self.config.optimisation.frozen(
+            self.current_epoch, default=self.config.model.frozen_layers
+        )
+        # A layer without gradients is passed over by the optimiser: no step, no decay.
+        freeze_layers(self.network, self._frozen_layers)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
         """Return the loss of a batch, whose views are mixed if the recipe says so."""
