@@ -1,9 +1,12 @@
 """The sampler in a study: repeatability, resuming, parallel work, odd trials and odd spaces."""
 
+import contextlib
 import copy
 import math
 import pickle
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +233,47 @@ def test_a_point_that_another_process_announced_meanwhile_is_given_up(*, quick: 
     assert study.trials[-1].params == {
         name: each.to_external_repr(plan.values[name]) for name, each in SPACE.items()
     }
+
+
+class LockstepStorage(InMemoryStorage):
+    """A storage in which two processes plan, announce and look at the very same moments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step: threading.Barrier | None = None
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._wait(key)
+        super().set_trial_system_attr(trial_id, key, value)
+        self._wait(key)
+
+    def _wait(self, key: str) -> None:
+        if key == PLAN_KEY and self.step is not None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.step.wait()
+
+
+def test_two_processes_in_lockstep_part_at_once() -> None:
+    storage = LockstepStorage()
+    study = optuna.create_study(storage=storage)
+    others = [
+        optuna.load_study(
+            study_name=study.study_name, storage=storage, sampler=MemeticSampler(seed=0)
+        )
+        for _ in range(2)
+    ]
+    run(others[0], 25)
+
+    def work(own: optuna.Study, step: threading.Barrier) -> None:
+        trial = own.ask(SPACE)
+        step.abort()  # the other one goes on alone
+        own.tell(trial, cost(trial.params))
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            storage.step = threading.Barrier(2)
+            list(pool.map(work, others, [storage.step] * 2))
+    assert len({tuple(point.values()) for point in points(study)}) == 65
 
 
 def test_threads_share_a_sampler() -> None:

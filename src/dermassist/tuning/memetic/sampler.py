@@ -31,8 +31,10 @@ _SELECTION = TournamentSelection()
 _CROSSOVER = SimulatedBinaryCrossover()
 _MUTATION = PolynomialMutation()
 _LOCAL_SEARCH = PatternSearch()
-#: Points a process gives up because another one has taken them, before it keeps one all the same.
-_ATTEMPTS = 8
+#: Points a process gives up because another one has planned them too, before it keeps one all the
+#: same. Second attempts are children, which meet by chance only, so even where two points are left
+#: for two processes this many meetings in a row do not happen.
+_ATTEMPTS = 64
 
 
 class MemeticSampler(BaseSampler):

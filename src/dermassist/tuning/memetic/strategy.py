@@ -52,13 +52,19 @@ class Strategy:
             ledger: all that is known.
             number: the trial's number; with the seed it determines every choice of chance.
             entropy: the sampler's seed.
-            attempt: counted up when another process has taken the point of the last attempt.
+            attempt: counted up when another process has planned the point of the last attempt too.
+
+        A second attempt is a child even where a move was due. Moves follow from what is known, so
+        two processes that know the same would meet at the next move as well, and again after it;
+        children follow from the trial's number. The move stays open for the next trial.
         """
         rng = np.random.default_rng([entropy, number, attempt])
         if ledger.started < self.population_size or len(ledger.population) < 2:
             return self._start(ledger, number=number, entropy=entropy, rng=rng)
         generation = max(ledger.generation, 1)
         if ledger.slots(generation, root=None) < self.births:
+            return self._birth(ledger, generation, rng)
+        if attempt:
             return self._birth(ledger, generation, rng)
         return self._step(ledger, generation) or self._birth(ledger, generation + 1, rng)
 
