@@ -38,8 +38,10 @@ from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored
 from dermassist.training.loader import VALIDATION_BATCH, EpochData
 from dermassist.training.module import LesionModule
+from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
+_RECORD_NAME, _ANSWERS_NAME = "job.json", "answers.npz"
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class Budgeted:
         name: of its folder.
         recipe: what to do.
         start: returns the network to begin with, and what it begins from in words.
+        teacher: whose answers a MobileNetV2 learns beside the labels, as the recipe weighs them.
     """
 
     name: str
     recipe: TrainingConfig
     start: Callable[[], tuple[nn.Module, str]]
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -121,30 +125,34 @@ def run_budgeted(
     Raises:
         DataError: the folder holds another training's answers, or damaged ones.
     """
+    earlier = finished_earlier(job, images, runs)
+    if earlier is not None:
+        return earlier
     folder = runs / job.name
-    kept = folder / "answers.npz"
-    described = json.dumps(
-        {
-            "recipe": job.recipe.to_dict(),
-            "train": [record.image_id for record in images.train],
-            "answered": [record.image_id for record in images.answered],
-        }
-    )
-    record = folder / "job.json"
-    if record.exists() and record.read_text(encoding="utf-8") != described:
-        raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
-    if kept.exists():
-        return _read(kept)
-    write_text(record, described)
+    write_text(folder / _RECORD_NAME, _describe(job, images))
     torch.manual_seed(job.recipe.optimisation.seed)
     network, started_from = job.start()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped in torch
-    module = _module(job.recipe, _counts(images.train), network)
+    module = _module(job, _counts(images.train), network)
     _fit(module, images, cache, folder, workers)
     parameters = sum(p.numel() for p in network.parameters())
     outcome = Outcome(_answer(module, images.answered, cache), started_from, parameters)
-    _write(kept, outcome)
+    _write(folder / _ANSWERS_NAME, outcome)
     return outcome
+
+
+def finished_earlier(job: Budgeted, images: Images, runs: Path) -> Outcome | None:
+    """Return what this training has left behind, or None where it is not finished.
+
+    Raises:
+        DataError: the folder holds another training, or damaged answers.
+    """
+    folder = runs / job.name
+    record = folder / _RECORD_NAME
+    if record.exists() and record.read_text(encoding="utf-8") != _describe(job, images):
+        raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
+    kept = folder / _ANSWERS_NAME
+    return _read(kept) if kept.exists() else None
 
 
 def imagenet_start(init: str) -> tuple[nn.Module, str]:
@@ -177,12 +185,23 @@ def exit_status_of(run: Callable[[], None]) -> int:
     return 0
 
 
-def _module(
-    recipe: TrainingConfig, class_counts: Sequence[int], network: nn.Module
-) -> LesionModule:
+def _describe(job: Budgeted, images: Images) -> str:
+    return json.dumps(
+        {
+            "recipe": job.recipe.to_dict(),
+            "teacher": job.teacher.sha256 if job.teacher is not None else None,
+            "train": [record.image_id for record in images.train],
+            "answered": [record.image_id for record in images.answered],
+        }
+    )
+
+
+def _module(job: Budgeted, class_counts: Sequence[int], network: nn.Module) -> LesionModule:
     if not isinstance(network, MobileNetV2):
-        return AnyNetwork(recipe, class_counts=class_counts, network=network)
-    module = LesionModule(recipe, class_counts=class_counts)
+        if job.teacher is not None:
+            raise ConfigError("only MobileNetV2 can have a teacher here")
+        return AnyNetwork(job.recipe, class_counts=class_counts, network=network)
+    module = LesionModule(job.recipe, class_counts=class_counts, teacher=job.teacher)
     module.network.load_state_dict(network.state_dict())
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped
     return module

@@ -57,6 +57,7 @@ class AugmentationSection:
         saturation: largest relative change.
         hue_degrees: largest turn of the hue.
         gamma: largest relative change of the exponent.
+        blur: largest standard deviation of a Gaussian blur, in sides of the view; 0 is off.
         erasing: probability of blanking a random rectangle (Zhong et al., AAAI 2020).
         mixing: train on two images at once; ``mixup`` or ``cutmix``.
         mixing_alpha: how evenly they share a view: the beta distribution's two parameters.
@@ -74,6 +75,7 @@ class AugmentationSection:
     saturation: float = 0.2
     hue_degrees: float = 8.0
     gamma: float = 0.15
+    blur: float = 0.0
     erasing: float = 0.0
     mixing: Mixing = "none"
     mixing_alpha: float = 0.2
@@ -86,6 +88,7 @@ class AugmentationSection:
         for name in ("zoom", "shift", "stretch", "brightness", "contrast", "saturation", "gamma"):
             check_range(name, getattr(self, name), low=0.0, below=1.0)
         check_range("hue_degrees", self.hue_degrees, low=0.0, high=180.0)
+        check_range("blur", self.blur, low=0.0, high=0.1)
         check_range("erasing", self.erasing, low=0.0, high=1.0)
         _check_choice("mixing", self.mixing, get_args(Mixing))
         check_range("mixing_alpha", self.mixing_alpha, low=0.01, high=100.0)

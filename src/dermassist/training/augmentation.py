@@ -21,6 +21,8 @@ Image = NDArray[np.uint8]
 LUMA = np.array([0.299, 0.587, 0.114])
 _RESIZED_CROP_LOG_ASPECT = math.log(4.0 / 3.0)
 _ERASED_SHARE = (0.02, 0.15)
+#: Below it a neighbour's weight is less than a grey level in 256.
+_LEAST_SIGMA_PX = 0.3
 
 
 def augment(
@@ -42,6 +44,8 @@ def augment(
         borderMode=BORDER_MODES[fill],
     )
     coloured = _jitter(np.asarray(view, np.uint8), settings, random)
+    if settings.blur:  # drawn only then, so that recipes without it show the views they always did
+        coloured = _soften(coloured, settings.blur * size_px * random.random())
     return _erase(coloured, random) if random.random() < settings.erasing else coloured
 
 
@@ -127,6 +131,12 @@ def _mix_channels(
     turn = math.cos(angle) * np.eye(3) + math.sin(angle) * cross
     matrix = grey + saturation * (chroma @ turn @ chroma)
     return np.asarray(cv2.transform(image, matrix), np.uint8)
+
+
+def _soften(image: Image, sigma_px: float) -> Image:
+    if sigma_px < _LEAST_SIGMA_PX:
+        return image
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), np.uint8)
 
 
 def _erase(image: Image, random: np.random.Generator) -> Image:

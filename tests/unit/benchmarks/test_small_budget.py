@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.ablation import BASE, VARIANTS, Trained, write_table
+from benchmarks.ablation import STEPS
 from benchmarks.backbone import BackboneName, load_torchvision, make_backbone
-from benchmarks.small_budget import Budgeted, Images, Outcome, run_budgeted
+from benchmarks.screening import IDEAS
+from benchmarks.small_budget import Budgeted, Images, Outcome, finished_earlier, run_budgeted
 from benchmarks.table_four import FOUND, LABELS, Row, at_budget, write_rows
+from benchmarks.variant import BASE, Comparison, Trained, complete, write_table
 from torch import Tensor, nn
 
 from dermassist.config import ModelSection, OptimisationSection, TrainingConfig, read_config
@@ -25,6 +27,7 @@ from dermassist.evaluation.summary import summarise
 from dermassist.imaging import Preprocessing
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError
+from dermassist.training.teacher import Teacher
 
 ROOT = Path(__file__).parents[3]
 RECIPE = TrainingConfig(
@@ -179,7 +182,7 @@ def test_the_ablation_subtracts_the_base_seed_by_seed(
         for place, name in enumerate((BASE, "no-flips"))
         for seed in (0, 1)
     ]
-    write_table(finished, records, RECIPE, tmp_path)
+    write_table(STEPS, finished, records, RECIPE, tmp_path)
     document = json.loads((tmp_path / "ablation.json").read_text())
 
     loss = [measure(labels, each.outcome.probabilities).overall.log_loss for each in finished]
@@ -193,13 +196,52 @@ def test_the_ablation_subtracts_the_base_seed_by_seed(
     assert "32 px, 2 epochs" in text
 
 
-def test_every_variant_changes_the_base_and_only_its_own_part() -> None:
+@pytest.mark.parametrize("comparison", [STEPS, IDEAS], ids=lambda each: each.name)
+def test_every_variant_changes_the_base_and_only_its_own_part(comparison: Comparison) -> None:
     base = read_config(ROOT / "benchmarks" / "small.toml")
-    changed = [variant.change(base) for variant in VARIANTS]
+    changed = [variant.change(base) for variant in comparison.variants if not variant.taught]
     assert base not in changed
-    assert len(set(map(str, changed))) == len(VARIANTS)
-    assert {recipe.optimisation for recipe in changed} == {base.optimisation}
-    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+    assert len(set(map(str, changed))) == len(changed)
+    for recipe in changed:
+        parts = ("model", "preprocessing", "augmentation", "optimisation", "distillation")
+        differing = [part for part in parts if getattr(recipe, part) != getattr(base, part)]
+        assert len(differing) == 1
+    epochs = {(recipe.optimisation.epochs, recipe.optimisation.class_cap) for recipe in changed}
+    assert epochs == {(base.optimisation.epochs, base.optimisation.class_cap)}
+    assert len({variant.name for variant in comparison.variants}) == len(comparison.variants)
+
+
+def test_a_variant_is_tabulated_once_it_has_every_seed(
+    material: tuple[Images, FieldCache], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = _records(material)
+    guess = _guesses(records, 0)
+    done = [Trained(BASE, 0, guess), Trained("no-flips", 0, guess), Trained(BASE, 1, guess)]
+    assert complete(done, [0, 1]) == [done[0], done[2]]
+    assert complete(done, [0]) == done
+    write_table(STEPS, done[1:2], records, RECIPE, tmp_path)
+    assert "no table yet" in capsys.readouterr().out
+    assert not (tmp_path / "ablation.md").exists()
+
+
+@pytest.mark.slow
+def test_a_teachers_answers_change_what_is_learned(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    def start() -> tuple[nn.Module, str]:
+        torch.manual_seed(7)
+        return MobileNetV2(), "chance"
+
+    torch.manual_seed(1)
+    teacher = Teacher(MobileNetV2(), RECIPE.preprocessing, sha256="0" * 64)
+    alone, taught = Budgeted("job", RECIPE, start), Budgeted("job", RECIPE, start, teacher)
+    first = run_budgeted(alone, *material, tmp_path / "alone", workers=0)
+    second = run_budgeted(taught, *material, tmp_path / "taught", workers=0)
+    assert not np.allclose(first.probabilities, second.probabilities, atol=1e-3)
+    with pytest.raises(DataError, match="holds another training"):
+        finished_earlier(taught, material[0], tmp_path / "alone")
+    with pytest.raises(ConfigError, match="teacher"):
+        run_budgeted(replace(taught, name="small", start=small), *material, tmp_path, workers=0)
 
 
 def test_table_four_says_what_is_not_there(

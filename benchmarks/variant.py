@@ -1,0 +1,283 @@
+"""Recipes that differ from a base in one thing, trained at one small budget and compared with it.
+
+What the ablation and the screening of ideas share. The training part of a fold teaches, its
+validation part answers; the test fold is not touched, since this may choose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.small_budget import (
+    Budgeted,
+    FloatArray,
+    Images,
+    Outcome,
+    add_options,
+    finished_earlier,
+    imagenet_start,
+    run_budgeted,
+)
+
+from dermassist.config import TrainingConfig, read_config
+from dermassist.data.cache import open_cache
+from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
+from dermassist.data.protocol import Trial, lesion_trial
+from dermassist.data.split import read_splits
+from dermassist.evaluation.bootstrap import Estimate, bootstrap
+from dermassist.evaluation.document import to_document
+from dermassist.evaluation.metrics import measure
+from dermassist.evaluation.table import Table, format_estimate, render_markdown
+from dermassist.storage import write_text
+from dermassist.training.teacher import Teacher, read_teacher
+
+BASE = "base"
+_BOOTSTRAP_SEED = 0
+MEASURES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "log_loss": "Log loss",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The base recipe with one thing changed.
+
+    Attributes:
+        name: of its folder.
+        label: what it does, for the table.
+        change: returns the changed recipe.
+        taught: whether a teacher's answers are learned beside the labels.
+    """
+
+    name: str
+    label: str
+    change: Callable[[TrainingConfig], TrainingConfig]
+    taught: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants that are compared with one base.
+
+    Attributes:
+        name: of the files in the results folder.
+        title: of the table.
+        variants: without the base.
+    """
+
+    name: str
+    title: str
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished training of a variant."""
+
+    variant: str
+    seed: int
+    outcome: Outcome
+
+
+def augmented(name: str, label: str, **changes: Any) -> Variant:
+    """Return a variant with another augmentation."""
+    return Variant(
+        name,
+        label,
+        lambda recipe: replace(recipe, augmentation=replace(recipe.augmentation, **changes)),
+    )
+
+
+def add_comparison_options(parser: argparse.ArgumentParser, comparison: Comparison) -> None:
+    """Add what every command that compares variants takes."""
+    add_options(parser)
+    parser.add_argument("--init", default="imagenet", help="start weights, or 'imagenet'")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--runs", type=Path, default=Path("runs/variants"))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[BASE, *(variant.name for variant in comparison.variants)],
+        help="train these alone; the table holds all that are finished",
+    )
+
+
+def compare(comparison: Comparison, options: argparse.Namespace) -> None:
+    """Train what is missing, seed by seed, and write the table after each seed.
+
+    Raises:
+        ConfigError: the teacher must not teach here.
+        DataError: the data set is incomplete, or a folder holds another training.
+    """
+    base = read_config(options.recipe)
+    dataset = read_ham10000(options.data)
+    trial = lesion_trial(dataset.records, read_splits(options.splits), fold=0)
+    images = Images(trial.train, trial.validation, trial.validation)
+    teacher = _teacher(options, trial, base)
+    variants = [
+        variant
+        for variant in (
+            Variant(BASE, "the base recipe", lambda recipe: recipe),
+            *comparison.variants,
+        )
+        if teacher is not None or not variant.taught
+    ]
+    jobs = {
+        (variant.name, seed): _job(variant, seed, base, options.init, teacher)
+        for seed in options.seeds
+        for variant in variants
+    }
+    for (name, _), job in jobs.items():
+        if options.only is not None and name not in options.only:
+            continue
+        print(job.name, flush=True)
+        cache = _cache(dataset, images, job.recipe, options.cache)
+        run_budgeted(job, images, cache, options.runs, workers=options.workers)
+    finished = [
+        Trained(name, seed, outcome)
+        for (name, seed), job in jobs.items()
+        if (outcome := finished_earlier(job, images, options.runs)) is not None
+    ]
+    write_table(
+        comparison, complete(finished, options.seeds), trial.validation, base, options.results
+    )
+
+
+def complete(finished: Sequence[Trained], seeds: Sequence[int]) -> list[Trained]:
+    """Return the trainings of those variants that are finished with every seed."""
+    done = {
+        name: {each.seed for each in finished if each.variant == name} for name in _names(finished)
+    }
+    return [each for each in finished if done[each.variant] >= set(seeds)]
+
+
+def write_table(
+    comparison: Comparison,
+    finished: Sequence[Trained],
+    records: Sequence[Record],
+    base: TrainingConfig,
+    results: Path,
+) -> None:
+    """Write ``NAME.json`` and ``NAME.md``: each variant less the base, mean over seeds.
+
+    Args:
+        comparison: whose name and title they bear.
+        finished: trainings; every seed of a variant is paired with the base's. Without the base
+            nothing is written.
+        records: the answered images.
+        base: the recipe that every variant changes.
+        results: folder.
+    """
+    names = _names(finished)
+    if BASE not in names:
+        print("no table yet: the base recipe has not been trained with every seed")
+        return
+    labels = np.array([record.diagnosis.index for record in records])
+    lesions = np.array([record.lesion_id for record in records])
+
+    def statistic(weights: FloatArray) -> dict[str, FloatArray]:
+        means = {name: _mean(finished, name, labels, weights) for name in names}
+        return {
+            f"{name}/{key}": means[name][key] - (0.0 if name == BASE else means[BASE][key])
+            for name in names
+            for key in MEASURES
+        }
+
+    drawn = bootstrap(statistic, groups=lesions, rng=np.random.default_rng(_BOOTSTRAP_SEED))
+    estimates = {name: {key: drawn.estimate(f"{name}/{key}") for key in MEASURES} for name in names}
+    seeds = sorted({each.seed for each in finished})
+    document = {
+        "budget": {"seeds": seeds, "recipe": base.to_dict()},
+        "images": len(labels),
+        "base": {key: to_document(value) for key, value in estimates[BASE].items()},
+        "differences": {
+            name: {key: to_document(value) for key, value in estimates[name].items()}
+            for name in names
+            if name != BASE
+        },
+    }
+    write_text(results / f"{comparison.name}.json", json.dumps(document, indent=1) + "\n")
+    table = _table(comparison, estimates, len(labels), seeds, base)
+    path = results / f"{comparison.name}.md"
+    write_text(path, render_markdown(table) + "\n")
+    print(f"written to {path}")
+
+
+def _names(finished: Sequence[Trained]) -> list[str]:
+    return list(dict.fromkeys(each.variant for each in finished))
+
+
+def _teacher(options: argparse.Namespace, trial: Trial, base: TrainingConfig) -> Teacher | None:
+    bundle = getattr(options, "teacher", None)
+    return None if bundle is None else read_teacher(bundle, trial.origin, base.preprocessing)
+
+
+def _job(
+    variant: Variant, seed: int, base: TrainingConfig, init: str, teacher: Teacher | None
+) -> Budgeted:
+    recipe = variant.change(base)
+    recipe = replace(recipe, optimisation=replace(recipe.optimisation, seed=seed))
+    return Budgeted(
+        f"{variant.name}-seed{seed}",
+        recipe,
+        lambda: imagenet_start(init),
+        teacher if variant.taught else None,
+    )
+
+
+def _mean(
+    finished: Sequence[Trained], name: str, labels: np.ndarray[Any, Any], weights: FloatArray
+) -> dict[str, FloatArray]:
+    measured = [
+        measure(labels, each.outcome.probabilities, weights=weights).overall
+        for each in finished
+        if each.variant == name
+    ]
+    return {key: np.mean([getattr(each, key) for each in measured], axis=0) for key in MEASURES}
+
+
+def _table(
+    comparison: Comparison,
+    estimates: dict[str, dict[str, Estimate]],
+    images: int,
+    seeds: Sequence[int],
+    base: TrainingConfig,
+) -> Table:
+    label = {variant.name: variant.label for variant in comparison.variants}
+    rows = [("the base recipe", *(format_estimate(estimates[BASE][key]) for key in MEASURES))]
+    rows += [
+        (label[name], *(_signed(estimates[name][key]) for key in MEASURES))
+        for name in estimates
+        if name != BASE
+    ]
+    optimisation = base.optimisation
+    budget = (
+        f"Budget: {base.preprocessing.size_px} px, {optimisation.epochs} epochs of at most "
+        f"{optimisation.class_cap} images a class, seeds {', '.join(map(str, seeds))}; "
+        f"{images} validation images of fold 0. 95 % intervals by lesion, over the mean of seeds: "
+        "they do not hold the scatter of seeds."
+    )
+    header = ("Change, less the base recipe", *MEASURES.values())
+    return Table(comparison.title, header, tuple(rows), (budget,))
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+def _cache(dataset: Ham10000, images: Images, recipe: TrainingConfig, folder: Path) -> Any:
+    return open_cache(
+        (*images.train, *images.validation),
+        recipe.preprocessing,
+        folder,
+        pixel_aspect=dataset.pixel_aspect,
+    )
