@@ -195,7 +195,7 @@ def _sets(manifest: Manifest) -> str:
     small = ", ".join(code.upper() for code in rule.not_guaranteed) or "none"
     return (
         f"{rule.coverage:.0%} per class (class-conditional split conformal), calibrated on "
-        f"validation lesions kept apart ({lesions}); too few to ever leave out of a set: {small}"
+        f"validation lesions kept apart ({lesions}); too few for a promise of their own: {small}"
     )
 
 

@@ -3,12 +3,15 @@
 Class-conditional (Mondrian) split conformal prediction: a diagnosis is in the set unless its
 probability is lower than all but a share ``1 - coverage`` of what calibration images of that same
 diagnosis got. For new images exchangeable with the calibration images of their class, each class is
-then covered with probability at least ``coverage``, however rare it is.
+then covered with probability at least ``coverage``. A class with too few calibration images for
+that takes what all calibration images together give, and no guarantee of its own: always in the
+set it would keep the promise, and no set would say anything.
 
 Source: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2nd edition, 2022,
 section 4.6; Sadinle, Lei, Wasserman, "Least Ambiguous Set-Valued Classifiers With Bounded Error
-Levels", JASA 2019. P-values come from crepes (Boström, COPA 2024); using fitted sets needs numpy
-only.
+Levels", JASA 2019; for small classes Ding et al., "Class-Conditional Conformal Prediction with Many
+Classes", NeurIPS 2023 (their null cluster). P-values come from crepes (Boström, COPA 2024); using
+fitted sets needs numpy only.
 """
 
 from __future__ import annotations
@@ -47,8 +50,7 @@ ROUNDING = 1e-9
 class ConformalSets:
     """What each diagnosis must reach to be in the set.
 
-    A class with too few calibration images to guarantee anything has minimum 0: it is always in
-    the set, which keeps the promise and says nothing.
+    Classes with too few calibration images share the minimum of all images together.
     """
 
     #: Promised share of images whose set holds the true class, per class.
@@ -60,7 +62,7 @@ class ConformalSets:
 
     @property
     def too_small(self) -> tuple[str, ...]:
-        """Codes of the classes with too few calibration images to be ever left out."""
+        """Codes of the classes with too few calibration images for a guarantee of their own."""
         needed = images_needed(self.coverage)
         counts = zip(CODES, self.calibration_images, strict=True)
         return tuple(code for code, count in counts if count < needed)
@@ -112,6 +114,9 @@ class SetMeasures:
     coverage: FloatArray
     #: The same per class ``(*batch, 7)``; nan for a class without images.
     class_coverage: FloatArray
+    #: Both with every lesion counting once, as in calibration, however many images it has.
+    lesion_coverage: FloatArray
+    class_lesion_coverage: FloatArray
     #: Mean number of classes in a set.
     mean_size: FloatArray
     #: Share of sets with exactly one class, and with none.
@@ -127,6 +132,9 @@ class SetSummary:
     coverage: Estimate
     #: The same per class, by class order.
     class_coverage: tuple[Estimate, ...]
+    #: Both with every lesion counting once, as in calibration, however many images it has.
+    lesion_coverage: Estimate
+    class_lesion_coverage: tuple[Estimate, ...]
     #: Mean number of classes in a set.
     mean_size: Estimate
     #: Share of sets with exactly one class, and with none.
@@ -135,7 +143,7 @@ class SetSummary:
 
 
 def images_needed(coverage: float) -> int:
-    """Return how many calibration images a class needs before it can be left out of a set.
+    """Return how many calibration images a class needs for a guarantee of its own.
 
     With n images the smallest possible p-value is ``1 / (n + 1)``, which must not exceed
     ``1 - coverage``: 9 images at 90 %, 19 at 95 %.
@@ -181,12 +189,16 @@ def fit_conformal_sets(
     labels = checked_labels(y_true)
     chances = checked_probabilities(probabilities, images=len(labels), classes=len(CODES))
     given = chances[np.arange(len(labels)), labels]
-    kept = _class_p_values(labels, given) > 1 - coverage + ROUNDING
+    kept = _p_values(given, bins=labels) > 1 - coverage + ROUNDING
     counts = np.bincount(labels, minlength=len(CODES))
+    together = 0.0  # so few images in all that nothing can be left out
+    if len(labels) >= needed:
+        one_bin = np.zeros_like(labels)
+        together = float(given[_p_values(given, bins=one_bin) > 1 - coverage + ROUNDING].min())
     return ConformalSets(
         coverage=coverage,
         minimum_probability=tuple(
-            float(given[kept & (labels == c)].min()) if counts[c] >= needed else 0.0
+            float(given[kept & (labels == c)].min()) if counts[c] >= needed else together
             for c in range(len(CODES))
         ),
         calibration_images=tuple(int(count) for count in counts),
@@ -194,13 +206,18 @@ def fit_conformal_sets(
 
 
 def measure_sets(
-    sets: ArrayLike, y_true: ArrayLike, *, weights: ArrayLike | None = None
+    sets: ArrayLike,
+    y_true: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> SetMeasures:
     """Measure coverage and size of prediction sets.
 
     Args:
         sets: which classes are in each set ``(n, 7)`` bool.
         y_true: labels ``(n,)``.
+        groups: lesion of each image ``(n,)``; if absent, every image is another lesion.
         weights: multiplicities ``(*batch, n)``; one per image if absent.
 
     Raises:
@@ -213,9 +230,12 @@ def measure_sets(
     sizes = members.sum(axis=1)
     truth = np.eye(len(CODES))[labels]
     total = multiplicity.sum(axis=-1)
+    by_lesion = multiplicity * _share_of_lesion(groups, len(labels))
     return SetMeasures(
         coverage=ratio(multiplicity @ held, total),
         class_coverage=ratio(multiplicity @ (truth * held[:, None]), multiplicity @ truth),
+        lesion_coverage=ratio(by_lesion @ held, by_lesion.sum(axis=-1)),
+        class_lesion_coverage=ratio(by_lesion @ (truth * held[:, None]), by_lesion @ truth),
         mean_size=ratio(multiplicity @ sizes, total),
         single=ratio(multiplicity @ (sizes == 1), total),
         empty=ratio(multiplicity @ (sizes == 0), total),
@@ -240,22 +260,41 @@ def estimate_sets(
         resamples: number of resamples, at least 1.
     """
     result = bootstrap(
-        lambda w: vars(measure_sets(sets, y_true, weights=w)),
+        lambda w: vars(measure_sets(sets, y_true, groups=groups, weights=w)),
         groups=groups,
         rng=rng,
         resamples=resamples,
     )
-    whole = {name: result.estimate(name) for name in result.values if name != "class_coverage"}
-    classes = (result.estimate("class_coverage", c) for c in range(len(CODES)))
-    return SetSummary(class_coverage=tuple(classes), **whole)
+
+    def of_classes(name: str) -> tuple[Estimate, ...]:
+        return tuple(result.estimate(name, place) for place in range(len(CODES)))
+
+    return SetSummary(
+        coverage=result.estimate("coverage"),
+        class_coverage=of_classes("class_coverage"),
+        lesion_coverage=result.estimate("lesion_coverage"),
+        class_lesion_coverage=of_classes("class_lesion_coverage"),
+        mean_size=result.estimate("mean_size"),
+        single=result.estimate("single"),
+        empty=result.estimate("empty"),
+    )
 
 
-def _class_p_values(labels: IntArray, given: FloatArray) -> FloatArray:
-    """Return the p-value that a new image of the same class and probability would get ``(n,)``."""
+def _share_of_lesion(groups: ArrayLike | None, images: int) -> FloatArray:
+    """Return one over the number of images of each image's lesion ``(n,)``."""
+    if groups is None:
+        return np.ones(images)
+    names = checked_groups(groups, images=images)
+    _, place, counts = np.unique(names, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[place])
+
+
+def _p_values(given: FloatArray, *, bins: IntArray) -> FloatArray:
+    """Return the p-value that a new image of the same bin and probability would get ``(n,)``."""
     try:
         from crepes import ConformalClassifier  # noqa: PLC0415 (an optional library)
     except ImportError as error:
         raise MissingExtraError("Fitting prediction sets", extra="train") from error
     nonconformity = -given
-    classifier = ConformalClassifier().fit(nonconformity, bins=labels)
-    return np.asarray(classifier.predict_p(nonconformity, bins=labels, smoothing=False))
+    classifier = ConformalClassifier().fit(nonconformity, bins=bins)
+    return np.asarray(classifier.predict_p(nonconformity, bins=bins, smoothing=False))

@@ -21,11 +21,15 @@ _REFERRAL_ROWS = {
     "referred": "Images referred in all",
 }
 _SET_ROWS = {
-    "coverage": "Sets that hold the true diagnosis",
     "mean_size": "Diagnoses in a set, mean",
     "single": "Sets of one diagnosis",
     "empty": "Empty sets",
 }
+
+_PROMISE = (
+    "The promise is about one image of a lesion, as in calibration: the share by lesion. By image, "
+    "a lesion with many images counts many times."
+)
 
 
 def calibration_table(before: Estimate, after: Estimate) -> Table:
@@ -47,15 +51,26 @@ def referral_table(measures: ReferralMeasures[Estimate]) -> Table:
 
 def set_table(summary: SetSummary) -> Table:
     """Return how large prediction sets are and how often they hold the truth, by class too."""
-    rows = [(label, format_estimate(getattr(summary, name))) for name, label in _SET_ROWS.items()]
+    rows = [
+        (
+            "Sets that hold the true diagnosis",
+            format_estimate(summary.coverage),
+            format_estimate(summary.lesion_coverage),
+        )
+    ]
     rows += [
         (
             f"Covered: {Diagnosis.from_code(code)}",
             format_estimate(summary.class_coverage[CODES.index(code)]),
+            format_estimate(summary.class_lesion_coverage[CODES.index(code)]),
         )
         for code in ISIC_2018_ORDER
     ]
-    return Table("Prediction sets", _MEASURED, tuple(rows))
+    rows += [
+        (label, format_estimate(getattr(summary, name)), "") for name, label in _SET_ROWS.items()
+    ]
+    header = ("Measure", "By image [95 % interval]", "By lesion")
+    return Table("Prediction sets", header, tuple(rows), (_PROMISE,))
 
 
 def heatmap_table(summary: LocalisationSummary) -> Table:

@@ -50,7 +50,8 @@ class ConformalRule:
         coverage: wanted share of cases whose set holds the true diagnosis.
         thresholds: by diagnosis code, the smallest probability at which the diagnosis joins the
             set.
-        not_guaranteed: codes with too few calibration lesions to be ever left out of a set.
+        not_guaranteed: codes with too few calibration lesions for a promise of their own; they
+            join the set at what all calibration lesions together give.
         measured: coverage and sizes on the test fold, as the evaluation writes them.
         calibration_lesions: by code, how many lesions of the diagnosis the threshold rests on.
     """

@@ -406,10 +406,16 @@ def test_statuses_stay_what_scripts_rely_on() -> None:
 
 
 def test_help_is_no_error(run: Run) -> None:
-    commands = ("analyze", "predict", "train", "evaluate", "export", "doctor", "data")
+    commands = [
+        info.name or info.callback.__name__ for info in app.registered_commands if info.callback
+    ]
+    assert {"analyze", "predict", "train", "evaluate", "export", "doctor"} <= set(commands)
+    parts = [info.callback.__name__ for info in data_app.registered_commands if info.callback]
     outcome = run("--help")
     assert (outcome.status, outcome.err) == (0, "")
-    assert all(command in outcome.out for command in commands)
-    for command in commands:
-        shown: Outcome = run(command, "--help")
+    assert all(command in outcome.out for command in [*commands, "data"])
+    for command in (*commands, "data", *(f"data {part}" for part in parts)):
+        shown: Outcome = run(*command.split(), "--help")
         assert (shown.status, shown.err) == (0, "")
+        # as Typer shows an option that is declared twice over
+        assert "Annotated" not in shown.out

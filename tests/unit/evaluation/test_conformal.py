@@ -36,10 +36,12 @@ def test_the_minimum_is_the_conformal_order_statistic(seed: int, coverage: float
 
     fitted = fit_conformal_sets(labels, chances, coverage=coverage)
 
+    of_all = np.sort(chances[np.arange(150), labels])[::-1]
+    together = of_all[math.ceil(151 * coverage - 1e-9) - 1]
     for place in range(7):
         given_chances = np.sort(chances[labels == place, place])[::-1]
         rank = math.ceil((len(given_chances) + 1) * coverage - 1e-9)
-        expected = given_chances[rank - 1] if rank <= len(given_chances) else 0.0
+        expected = given_chances[rank - 1] if rank <= len(given_chances) else together
         assert fitted.minimum_probability[place] == expected
         assert fitted.calibration_images[place] == len(given_chances)
 
@@ -68,8 +70,21 @@ def test_a_class_is_too_small_just_below_the_images_needed(coverage: float, need
     assert images_needed(coverage) == needed
     assert fitted.too_small == ("bcc", "df", "mel", "nv", "vasc")
     assert fitted.minimum_probability[0] == chances[:needed, 0].min() > 0
-    assert fitted.minimum_probability[1] == 0
-    assert fitted.predict(np.eye(7)[[0]]).tolist() == [[True, True, False, True, True, True, True]]
+    of_all = np.sort(chances[np.arange(len(labels)), labels])[::-1]
+    together = of_all[math.ceil((len(labels) + 1) * coverage - 1e-9) - 1]
+    small = [CODES.index(code) for code in fitted.too_small]
+    assert [fitted.minimum_probability[place] for place in small] == [together] * 5
+
+
+def test_too_few_images_in_all_leave_nothing_out() -> None:
+    labels = np.zeros(8, np.int64)
+    chances = np.random.default_rng(0).dirichlet(np.ones(7), size=8)
+    fitted = fit_conformal_sets(labels, chances)
+    assert fitted.minimum_probability == (0.0,) * 7
+    assert fitted.predict(np.eye(7)).all()
+    # one more, and the smallest of them is what all must reach
+    more = np.vstack([chances, np.eye(7)[0]])
+    assert fit_conformal_sets([*labels, 0], more).minimum_probability == (chances[:, 0].min(),) * 7
 
 
 def test_sets_can_be_empty_single_or_larger() -> None:
@@ -86,6 +101,18 @@ def test_sets_can_be_empty_single_or_larger() -> None:
     assert np.isnan(measured.class_coverage[1])
     assert measured.mean_size == 1
     assert measured.single == measured.empty == pytest.approx(1 / 3)
+
+
+def test_by_lesion_every_lesion_counts_once() -> None:
+    sets = np.eye(7, dtype=bool)[[0, 0, 1, 1, 1]]
+    measured = measure_sets(sets, [0, 0, 0, 1, 1], groups=["a", "a", "b", "c", "d"])
+
+    assert measured.coverage == pytest.approx(4 / 5)
+    assert measured.lesion_coverage == pytest.approx(3 / 4)
+    assert measured.class_coverage[0] == pytest.approx(2 / 3)
+    assert measured.class_lesion_coverage[0] == pytest.approx(1 / 2)
+    assert measured.class_lesion_coverage[1] == 1.0
+    assert np.isnan(measured.class_lesion_coverage[2])
 
 
 def test_weights_are_repetitions(answers: Answers) -> None:

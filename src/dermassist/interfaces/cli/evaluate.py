@@ -14,10 +14,10 @@ from dermassist.errors import ConfigError
 from dermassist.interfaces.cli.evaluation_subject import Subject, labelled_folder, part_of_fold
 from dermassist.interfaces.cli.option import (
     DATA_VARIABLE,
+    DEFAULT_SPLITS,
     Fold,
     Json,
     Model,
-    SplitFile,
     SqueezedFrom,
     Tta,
     pixel_aspect_of,
@@ -54,7 +54,8 @@ def evaluate(
         ),
     ] = None,
     splits: Annotated[
-        SplitFile | None, typer.Option("--splits", help="Split file.", readable=False)
+        Path | None,
+        typer.Option(help=f"Split file; by default {DEFAULT_SPLITS}.", readable=False),
     ] = None,
     fold: Fold = 0,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",

@@ -151,7 +151,7 @@ def _show_set(prediction: Prediction) -> None:
     st.markdown(f"**{title}:** {names}")
     if members.not_guaranteed:
         small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
-        st.caption(f"Always in the set, because too few lesions were there to judge by: {small}.")
+        st.caption(f"Not guaranteed for {small}: too few lesions to calibrate on.")
 
 
 def _choose(assessment: Assessment) -> Choice:

@@ -64,8 +64,10 @@ READING: dict[str, tuple[Statement, ...]] = {
             CONFORMAL,
         ),
         Statement(
-            "How many do was measured; see the page Model. A large set means: the model does not "
-            "know. An empty one means: no diagnosis is probable enough; do not rely on the answer."
+            "Not so for the diagnoses named beside it: too few of their lesions were there to "
+            "calibrate on. How many sets do was measured; see the page Model. A large set means: "
+            "the model does not know. An empty one means: no diagnosis is probable enough; do not "
+            "rely on the answer."
         ),
     ),
     "Heatmap": (
