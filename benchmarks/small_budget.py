@@ -129,7 +129,7 @@ def run_budgeted(
     if earlier is not None:
         return earlier
     folder = runs / job.name
-    write_text(folder / _RECORD_NAME, _describe(job, images))
+    write_text(folder / _RECORD_NAME, json.dumps(_describe(job, images)))
     torch.manual_seed(job.recipe.optimisation.seed)
     network, started_from = job.start()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped in torch
@@ -149,7 +149,7 @@ def finished_earlier(job: Budgeted, images: Images, runs: Path) -> Outcome | Non
     """
     folder = runs / job.name
     record = folder / _RECORD_NAME
-    if record.exists() and record.read_text(encoding="utf-8") != _describe(job, images):
+    if record.exists() and not _same(json.loads(record.read_text("utf-8")), _describe(job, images)):
         raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
     kept = folder / _ANSWERS_NAME
     return _read(kept) if kept.exists() else None
@@ -185,15 +185,21 @@ def exit_status_of(run: Callable[[], None]) -> int:
     return 0
 
 
-def _describe(job: Budgeted, images: Images) -> str:
-    return json.dumps(
-        {
-            "recipe": job.recipe.to_dict(),
-            "teacher": job.teacher.sha256 if job.teacher is not None else None,
-            "train": [record.image_id for record in images.train],
-            "answered": [record.image_id for record in images.answered],
-        }
+def _describe(job: Budgeted, images: Images) -> dict[str, Any]:
+    return {
+        "recipe": job.recipe.to_dict(),
+        "teacher": job.teacher.sha256 if job.teacher is not None else None,
+        "train": [record.image_id for record in images.train],
+        "answered": [record.image_id for record in images.answered],
+    }
+
+
+def _same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    # A setting that did not exist when the training began has its default.
+    found_recipe, wanted_recipe = (
+        TrainingConfig.from_dict(each["recipe"]) for each in (found, wanted)
     )
+    return found_recipe == wanted_recipe and {**found, "recipe": None} == {**wanted, "recipe": None}
 
 
 def _module(job: Budgeted, class_counts: Sequence[int], network: nn.Module) -> LesionModule:

@@ -199,11 +199,15 @@ def _check_same_run(
         "validation_images": len(parts.validation),
         "first_train_image": parts.train[0].image_id,
     }
-    text = json.dumps(record, indent=1) + "\n"
     path = directory / RECORD_NAME
     if not path.exists():
-        write_text(path, text)
-    elif path.read_text(encoding="utf-8") != text:
+        write_text(path, json.dumps(record, indent=1) + "\n")
+        return
+    # A setting that did not exist when the run began has its default, and is no other recipe.
+    found = read_record(directory)
+    recipe = TrainingConfig.from_dict(found.get("config", {}), where=str(path))
+    rest = {key: value for key, value in found.items() if key != "config"}
+    if recipe != config or rest != {key: record[key] for key in record if key != "config"}:
         raise ConfigError(
             f"{directory}: holds a training with another configuration or other data; "
             "give another folder, or remove this one"

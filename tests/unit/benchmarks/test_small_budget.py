@@ -78,6 +78,12 @@ def test_any_network_is_trained_once_and_its_answers_are_kept(
 
     again = run_budgeted(replace(job, start=never), *material, tmp_path / "runs", workers=0)
     np.testing.assert_array_equal(again.probabilities, first.probabilities)
+    # A training from before a setting existed is the same one.
+    record = tmp_path / "runs" / "small" / "job.json"
+    older = json.loads(record.read_text())
+    del older["recipe"]["augmentation"]["blur"]
+    record.write_text(json.dumps(older))
+    assert finished_earlier(job, material[0], tmp_path / "runs") is not None
     other = replace(RECIPE, optimisation=replace(RECIPE.optimisation, seed=1))
     with pytest.raises(DataError, match="holds another training"):
         run_budgeted(replace(job, recipe=other), *material, tmp_path / "runs", workers=0)

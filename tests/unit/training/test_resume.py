@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,15 @@ from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError, read_weights
 from dermassist.training import module as training_module
 from dermassist.training.module import SELECTION_METRIC, LesionModule
-from dermassist.training.run import Parts, RunSettings, Start, TrainingOutcome, read_record, train
+from dermassist.training.run import (
+    RECORD_NAME,
+    Parts,
+    RunSettings,
+    Start,
+    TrainingOutcome,
+    read_record,
+    train,
+)
 
 EPOCHS = 3
 PREPROCESSING = Preprocessing(size_px=32)
@@ -335,6 +345,20 @@ def test_a_folder_of_another_training_is_refused_and_stays(
         with pytest.raises(ConfigError, match="another configuration or other data; give another"):
             run(config, other, directory)
     assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(material: Material, tmp_path: Path) -> None:
+    config = make_config(epochs=1)
+    run(config, material, tmp_path / "run")
+    path = tmp_path / "run" / RECORD_NAME
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["config"]["augmentation"]["blur"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+    assert run(config, material, tmp_path / "run").finished
+    softer = replace(config, augmentation=replace(config.augmentation, blur=0.01))
+    with pytest.raises(ConfigError, match="another configuration"):
+        run(softer, material, tmp_path / "run")
 
 
 def test_the_record_says_what_was_trained(material: Material, tmp_path: Path) -> None:
