@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from dermassist.interfaces.cli import _run
 from dermassist.interfaces.web.downloads import Offer
 from dermassist.interfaces.web.screens.batch import Row, distinct
 from dermassist.interfaces.web.text import escaped, visible
+from dermassist.model.bundle import GRAPH_NAME, read_bundle, write_bundle
 
 from .conftest import ACCEPT, Open, photo_of
 
@@ -346,6 +348,22 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     next(button for button in app.button if button.label == "Delete").click().run()
     assert not app.exception
     assert [summary.image_name for summary in book.search()] == ["second.png"]
+
+
+def test_figures_of_another_version_are_named_and_nothing_else_is_lost(
+    open_app: Open, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = Classifier.load().manifest.metrics
+    assert shipped is not None
+    decisions = {**shipped["decisions"], "sets": {"coverage": None}}
+    tiny = read_bundle(tiny_bundle)
+    older = replace(tiny.manifest, metrics={**shipped, "decisions": decisions})
+    write_bundle(tmp_path / "older", older, {GRAPH_NAME: tiny.graph})
+    monkeypatch.setenv("DERMASSIST_MODEL", str(tmp_path / "older"))
+    app = open_app("model")
+    assert not app.exception
+    assert any("measured by another version" in each.value for each in app.markdown)
+    assert any(each.value == "Confusion matrix" for each in app.subheader)
 
 
 @pytest.mark.parametrize(("page", "says"), [("model", "Limits"), ("guide", "Referral threshold")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dermassist.decisions import DecisionMeasures
+from dermassist.errors import DataError
 from dermassist.evaluation.decision_tabulation import (
     calibration_table,
     heatmap_table,
@@ -97,7 +98,15 @@ def _show_decisions(manifest: Manifest) -> None:
     if document is None:
         st.markdown("Temperature, referral threshold and prediction sets: not measured.")
         return
-    measures = from_document(DecisionMeasures, document)
+    try:
+        measures = from_document(DecisionMeasures, document)
+    except DataError:
+        st.markdown(
+            "Temperature, referral threshold and prediction sets were measured by another version "
+            "of DermAssist, whose figures this one cannot read. Measure them anew with "
+            "`dermassist evaluate --store`."
+        )
+        return
     _show_table(calibration_table(measures.error_before, measures.error_after))
     if measures.referral is not None:
         _show_table(referral_table(measures.referral))
