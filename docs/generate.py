@@ -366,7 +366,62 @@ def source_protocol() -> str:
     if not (ROOT / "results" / "source.json").is_file():
         return NOT_MEASURED
     figures = _protocol("source")
-    return "\n\n".join([_each(figures), _every_table(figures)])
+    return "\n\n".join([_gap(figures), _each(figures), _every_table(figures)])
+
+
+def source_gap() -> str:
+    """What leaving a source out costs, in a sentence."""
+    path = ROOT / "results" / "source.json"
+    figures = _protocol("source") if path.is_file() else None
+    if figures is None or len(figures.each) < figures.trials_of_protocol:
+        return f"How the model does on images from other cameras: {NOT_MEASURED}."
+    left_out, seen = figures.report.summary.overall, _protocol("lesion").report.summary.overall
+    worst = min(figures.each, key=lambda trial: trial.summary.overall.accuracy.value)
+    of_worst = worst.summary.overall
+    same_images = _seen_sources()[worst.name].overall
+    return (
+        "**Expect less from other cameras.** Of images from a source that was left out of "
+        f"training, {left_out.accuracy.value:.0%} were answered right, "
+        f"{seen.accuracy.value:.0%} by networks that had seen the source (balanced accuracy "
+        f"{left_out.balanced_accuracy.value:.2f} and "
+        f"{seen.balanced_accuracy.value:.2f}). Worst is {worst.name}: "
+        f"{of_worst.accuracy.value:.0%} instead of {same_images.accuracy.value:.0%}, and a "
+        f"calibration error of {of_worst.calibration_error.value:.2f} instead of "
+        f"{same_images.calibration_error.value:.2f}: too sure of itself."
+    )
+
+
+def _gap(figures: ProtocolFigures) -> str:
+    """The same images, answered by networks that had seen their source and by one that had not."""
+    seen = _seen_sources()
+    rows = []
+    for trial in figures.each:
+        overall, before = trial.summary.overall, seen[trial.name].overall
+        cells = (
+            f"{getattr(each, name).value:.3f}"
+            for name in ("accuracy", "balanced_accuracy", "calibration_error")
+            for each in (before, overall)
+        )
+        rows.append((trial.name, str(trial.summary.images), *cells))
+    header = (
+        "Source",
+        "Images",
+        *(
+            f"{label}, {state}"
+            for label in ("Accuracy", "Balanced accuracy", "ECE")
+            for state in ("seen", "left out")
+        ),
+    )
+    note = (
+        "Seen: by the networks of the lesion-grouped folds, which saw other lesions of the source. "
+        "Averages over classes with at least 20 images."
+    )
+    return render_markdown(Table("The same images", header, tuple(rows), (note,)))
+
+
+def _seen_sources() -> dict[str, Summary]:
+    groups = _protocol("lesion").report.subgroups_of("source")
+    return {group.value: group.summary for group in groups}
 
 
 def paper_protocol() -> str:
@@ -496,6 +551,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training-speed": training_speed,
     "protocol-comparison": protocol_comparison,
     "lesion-protocol": lesion_protocol,
+    "source-gap": source_gap,
     "source-protocol": source_protocol,
     "paper-protocol": paper_protocol,
 }

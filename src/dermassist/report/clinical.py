@@ -112,6 +112,11 @@ LIMITS: tuple[Statement, ...] = (
         "It learned from dermatoscopic images of pigmented lesions from Austria and Australia.",
         HAM10000,
     ),
+    Statement(
+        "The images that it learned from come from four sources. Networks of its kind that were "
+        "trained without one of these erred more on that source, and were too sure of themselves. "
+        "Expect the same from other cameras and clinics."
+    ),
     Statement("Photographs taken without a dermatoscope were neither learned nor tested."),
     Statement(
         "The data set does not record skin tone, so performance by skin tone was not measured."

@@ -16,7 +16,6 @@ NOTICE = """
 DermAssist is for **research and education** on dermatoscopic images of single skin lesions.
 It is not a medical device, and its answer is **not a diagnosis**: a clinician decides.
 """
-CAMERAS = "Its images come from four sources. How it does with other cameras was not measured."
 PRIVACY = """
 Images, details and answers stay on this machine: in the case book, until you delete them there.
 Everyone who can open this app sees the same case book.
@@ -49,8 +48,8 @@ def accepted() -> bool:
     st.title("DermAssist AI")
     st.markdown(NOTICE)
     st.subheader("Know its limits")
-    for limit in (*(statement.text for statement in LIMITS), CAMERAS):
-        st.markdown(f"- {limit}")
+    for limit in LIMITS:
+        st.markdown(f"- {limit.text}")
     st.markdown(PRIVACY)
     if st.button("I have read this", type="primary"):
         st.session_state[_ACCEPTED] = True
