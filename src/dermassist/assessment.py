@@ -15,6 +15,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _stretching(pixel_aspect: float) -> tuple[str, ...]:
+    if pixel_aspect == 1.0:
+        return ()
+    return (f"Answered as {pixel_aspect:.2f} times as wide as the file shows it: it was squeezed.",)
+
+
 def assess(
     image: ImageSource | RasterImage,
     *,
@@ -55,7 +61,7 @@ def assess(
             width=raster.width,
             height=raster.height,
             sha256=raster.sha256,
-            notes=raster.notes,
+            notes=(*raster.notes, *_stretching(pixel_aspect)),
         ),
         prediction=answer.prediction,
         explanation=answer.explanation,

@@ -81,6 +81,36 @@ def test_same_answer(open_app: Open, tiny_bundle: Path, book: CaseBook, tmp_path
     assert kept.to_dict() == command == library.to_dict()
 
 
+def test_square_files_are_answered_in_the_proportions_that_they_had(
+    open_app: Open, tiny_bundle: Path, book: CaseBook
+) -> None:
+    square, photo = photo_of(3, size=(120, 120)), photo_of(3)
+    classifier = Classifier.load(tiny_bundle)
+    stretched = assess(square, classifier=classifier, pixel_aspect=4 / 3)
+    assert stretched.prediction.to_dict() != classifier.predict(square).to_dict()
+
+    app = open_app()
+    app.selectbox(key="proportions").select("were squeezed from 4:3").run()
+    upload(app, "square.png", square)
+    assert not app.exception
+    assert "times as wide as the file shows it" in texts(app)
+    upload(app, "photo.png", photo)
+    assert "times as wide" not in texts(app)
+    batch = open_app("batch")
+    batch.selectbox(key="batch proportions").select("were squeezed from 4:3").run()
+    batch_of(batch, {"batched.png": square})
+    assert batch.selectbox(key="batch proportions").value == "were squeezed from 4:3"
+
+    kept = {each.image_name: book.load(each.case_id).assessment for each in book.search()}
+    expected = stretched.prediction.to_dict()
+    assert kept["square.png"].prediction.to_dict() == expected
+    assert kept["batched.png"].prediction.to_dict() == expected
+    assert kept["photo.png"].prediction.to_dict() == classifier.predict(photo).to_dict()
+    assert kept["square.png"].image.notes == stretched.image.notes
+    assert len(stretched.image.notes) == 1
+    assert kept["photo.png"].image.notes == ()
+
+
 def test_every_answer_is_kept_once_with_its_details(open_app: Open, book: CaseBook) -> None:
     app = open_app()
     app.text_input(key="analyse 0 name").input("Zoë <b>Ünal</b>").run()

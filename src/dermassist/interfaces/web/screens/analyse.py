@@ -9,13 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from dermassist.assessment import assess
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
 from dermassist.interfaces.web.patient_form import patient_form, patient_line
-from dermassist.interfaces.web.resources import case_book, model
+from dermassist.interfaces.web.proportions import assess_file, proportions_field
+from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.patient import PatientDetails
@@ -34,6 +34,8 @@ class Given:
     name: str
     content: bytes
     is_sample: bool = False
+    #: Width over height that it had, should it be square now.
+    proportions: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,7 @@ def _input() -> list[Given]:
             max_upload_size=LARGEST_UPLOAD_MB,
             key=f"upload {intake}",
         )
+        proportions = proportions_field("proportions")
     with camera_tab:
         # The camera starts only when asked: looking at a page must not switch it on.
         wanted = st.toggle("Use this device's camera", key="camera on")
@@ -118,7 +121,9 @@ def _input() -> list[Given]:
         )
     with sample_tab:
         sample = st.button("Open the sample", key="sample")
-    given = [Given(file.name, file.getvalue()) for file in (*files, photo) if file is not None]
+    given = [Given(file.name, file.getvalue(), proportions=proportions) for file in files]
+    if photo is not None:
+        given.append(Given(photo.name, photo.getvalue()))
     if sample:
         given.append(Given(SAMPLE_NAME, sample_path().read_bytes(), is_sample=True))
     return given
@@ -149,7 +154,7 @@ def _take(given: Sequence[Given], patient: PatientDetails) -> None:
 
 def _answer(image: Given, patient: PatientDetails) -> Analysis:
     started = time.perf_counter()
-    assessment = assess(image.content, classifier=model().classifier, name=image.name)
+    assessment = assess_file(image.content, name=image.name, proportions=image.proportions)
     seconds = time.perf_counter() - started
     number = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
     answered = Analysis(number, assessment, patient, seconds, content=image.content)

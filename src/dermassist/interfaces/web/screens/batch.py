@@ -17,14 +17,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dermassist.assessment import assess
 from dermassist.batch import FileOutcome, render_isic_csv
 from dermassist.cases import Case
 from dermassist.errors import CaseError, DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
 from dermassist.interfaces.web.downloads import File, download_link, offer
-from dermassist.interfaces.web.resources import case_book, model
+from dermassist.interfaces.web.proportions import assess_file, proportions_field
+from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, make_pdf, share_column
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
 from dermassist.interfaces.web.text import escaped, visible
@@ -53,6 +53,8 @@ class Row:
 def batch_page() -> None:
     """Take many images and show one table."""
     st.title("Batch", anchor=False)
+    # Outside of the form, which forgets what was chosen once it is sent.
+    proportions = proportions_field("batch proportions")
     with st.form("batch files", clear_on_submit=True, border=False):
         uploads = st.file_uploader(
             f"Dermatoscopic images, up to {LARGEST_BATCH} at once",
@@ -66,7 +68,7 @@ def batch_page() -> None:
         if len(uploads) > LARGEST_BATCH:
             st.error(f"{len(uploads)} images are too many at once; choose {LARGEST_BATCH} at most.")
         else:
-            st.session_state[_BATCH] = _answer_all(uploads)
+            st.session_state[_BATCH] = _answer_all(uploads, proportions)
     rows: Sequence[Row] = st.session_state.get(_BATCH, ())
     if not rows:
         st.info("Choose images, then Answer all. Every answered image is kept in the case book.")
@@ -74,19 +76,19 @@ def batch_page() -> None:
     _show(rows)
 
 
-def _answer_all(uploads: Sequence[Any]) -> tuple[Row, ...]:
+def _answer_all(uploads: Sequence[Any], proportions: float) -> tuple[Row, ...]:
     bar = st.progress(0.0)
     rows = []
     for done, upload in enumerate(uploads, start=1):
-        rows.append(_answer(upload.name, upload.getvalue()))
+        rows.append(_answer(upload.name, upload.getvalue(), proportions))
         bar.progress(done / len(uploads), f"{done} of {len(uploads)}")
     bar.empty()
     return tuple(rows)
 
 
-def _answer(name: str, content: bytes) -> Row:
+def _answer(name: str, content: bytes, proportions: float) -> Row:
     try:
-        assessment = assess(content, classifier=model().classifier, name=name)
+        assessment = assess_file(content, name=name, proportions=proportions)
         thumbnail = _thumbnail(read_image(content, reduce_to_px=_THUMBNAIL_PX).pixels)
     except DermAssistError as error:
         return Row(name, error=str(error))

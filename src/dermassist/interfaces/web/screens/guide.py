@@ -27,7 +27,7 @@ IMAGE_RULES = """
   beyond 99 % of the training images.
 - At least 224 pixels on the shorter side; below 64 an image is refused.
 - The proportions of the camera. An image that another program squeezed to a square has lost the
-  lesion's shape.
+  lesion's shape; say under "Square files" what it was squeezed from.
 - No frames: black bars around an image change the answer.
 - As few hairs, bubbles and rulers over the lesion as can be; the model that ships does not remove
   them.
