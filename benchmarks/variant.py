@@ -43,6 +43,7 @@ MEASURES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
+    "macro_auc": "Macro AUC",
     "log_loss": "Log loss",
 }
 
@@ -264,7 +265,7 @@ def _table(
         f"Budget: {base.preprocessing.size_px} px, {optimisation.epochs} epochs of at most "
         f"{optimisation.class_cap} images a class, seeds {', '.join(map(str, seeds))}; "
         f"{images} validation images of fold 0. 95 % intervals by lesion, over the mean of seeds: "
-        "they do not hold the scatter of seeds."
+        "they do not hold the scatter of seeds. Log loss is before any temperature."
     )
     header = ("Change, less the base recipe", *MEASURES.values())
     return Table(comparison.title, header, tuple(rows), (budget,))

@@ -114,8 +114,8 @@ LIMITS: tuple[Statement, ...] = (
     ),
     Statement(
         "The images that it learned from come from four sources. Networks of its kind that were "
-        "trained without one of these erred more on that source, and were too sure of themselves. "
-        "Expect the same from other cameras and clinics."
+        "trained without one of these erred more on that source, and their probabilities were "
+        "further off. Expect the same from other cameras and clinics."
     ),
     Statement("Photographs taken without a dermatoscope were neither learned nor tested."),
     Statement(
