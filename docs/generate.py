@@ -387,7 +387,11 @@ def source_gap() -> str:
         f"{seen.balanced_accuracy.value:.2f}). Worst is {worst.name}: "
         f"{of_worst.accuracy.value:.0%} instead of {same_images.accuracy.value:.0%}, and a "
         f"calibration error of {of_worst.calibration_error.value:.2f} instead of "
-        f"{same_images.calibration_error.value:.2f}."
+        f"{same_images.calibration_error.value:.2f}. Of malignant images "
+        f"{figures.referral.sensitivity.value:.0%} were referred, but also "
+        f"{1.0 - figures.referral.specificity.value:.0%} of the benign ones; prediction sets held "
+        f"the true diagnosis of {figures.sets.lesion_coverage.value:.0%} of the lesions instead of "
+        "90%."
     )
 
 
