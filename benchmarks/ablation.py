@@ -15,6 +15,8 @@ from dataclasses import replace
 from benchmarks.small_budget import exit_status_of
 from benchmarks.variant import Comparison, Variant, add_comparison_options, augmented, compare
 
+_LEAST_SEEDS = 2
+
 
 def _cleaned(step: str) -> Variant:
     return Variant(
@@ -58,6 +60,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_comparison_options(parser, STEPS)
     options = parser.parse_args()
+    if len(set(options.seeds)) < _LEAST_SEEDS:
+        parser.error(f"--seeds must be {_LEAST_SEEDS} or more different numbers")
     return exit_status_of(lambda: compare(STEPS, options))
 
 

@@ -30,6 +30,7 @@ from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
 from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import read_splits
+from dermassist.errors import ConfigError
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
@@ -116,7 +117,7 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> None:
     """Train what is missing, seed by seed, and write the table after each seed.
 
     Raises:
-        ConfigError: the teacher must not teach here.
+        ConfigError: the teacher must not teach here, or a variant that needs one has none.
         DataError: the data set is incomplete, or a folder holds another training.
     """
     base = read_config(options.recipe)
@@ -132,25 +133,24 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> None:
         )
         if teacher is not None or not variant.taught
     ]
-    jobs = {
-        (variant.name, seed): _job(variant, seed, base, options.init, teacher)
-        for seed in options.seeds
-        for variant in variants
-    }
-    for (name, _), job in jobs.items():
-        if options.only is not None and name not in options.only:
-            continue
-        print(job.name, flush=True)
-        cache = _cache(dataset, images, job.recipe, options.cache)
-        run_budgeted(job, images, cache, options.runs, workers=options.workers)
-    finished = [
-        Trained(name, seed, outcome)
-        for (name, seed), job in jobs.items()
-        if (outcome := finished_earlier(job, images, options.runs)) is not None
-    ]
-    write_table(
-        comparison, complete(finished, options.seeds), trial.validation, base, options.results
-    )
+    wanted = options.only or [variant.name for variant in variants]
+    untaught = set(wanted) - {variant.name for variant in variants}
+    if untaught:
+        raise ConfigError(f"{', '.join(sorted(untaught))}: needs a --teacher")
+    finished: list[Trained] = []
+    # Seed by seed, so that a table of all variants is there early.
+    for place, seed in enumerate(options.seeds, start=1):
+        for variant in variants:
+            job = _job(variant, seed, base, options.init, teacher)
+            if variant.name in wanted:
+                print(job.name, flush=True)
+                cache = _cache(dataset, images, job.recipe, options.cache)
+                run_budgeted(job, images, cache, options.runs, workers=options.workers)
+            outcome = finished_earlier(job, images, options.runs)
+            if outcome is not None:
+                finished.append(Trained(variant.name, seed, outcome))
+        told = complete(finished, options.seeds[:place])
+        write_table(comparison, told, trial.validation, base, options.results)
 
 
 def complete(finished: Sequence[Trained], seeds: Sequence[int]) -> list[Trained]:

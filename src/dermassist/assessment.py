@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from dermassist.imaging import ImageSource, RasterImage, read_image
+from dermassist.imaging import ImageSource, RasterImage
 from dermassist.inference.classifier import Classifier
 from dermassist.quality import judge_quality
 from dermassist.results import Assessment, ImageInfo
@@ -49,11 +49,7 @@ def assess(
     """
     model = classifier if classifier is not None else Classifier.load()
     size_px = model.manifest.preprocessing.size_px
-    raster = (
-        image
-        if isinstance(image, RasterImage)
-        else read_image(image, name=name, reduce_to_px=size_px)
-    )
+    raster = model.read(image, name=name)
     answer = model.answer(raster, pixel_aspect=pixel_aspect)
     return Assessment(
         image=ImageInfo(

@@ -130,7 +130,7 @@ class Classifier:
 
     def answer(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> Answer:
         """Answer one image and say where the evidence lies; arguments as in ``predict``."""
-        raster = self._read(image)
+        raster = self.read(image)
         view = self._to_view(raster, pixel_aspect)
         logits, maps = self.run(view.pixels[None])
         return Answer(
@@ -146,7 +146,17 @@ class Classifier:
 
     def view(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> View:
         """Return the square that the network would see, mapped to pixels of the upright image."""
-        return self._to_view(self._read(image), pixel_aspect)
+        return self._to_view(self.read(image), pixel_aspect)
+
+    def read(self, image: ImageSource | RasterImage, *, name: str | None = None) -> RasterImage:
+        """Return an image decoded as large as the network needs; a decoded one as it is.
+
+        Raises:
+            ImageError: the image cannot be read or is refused.
+        """
+        if isinstance(image, RasterImage):
+            return image
+        return read_image(image, name=name, reduce_to_px=self.manifest.preprocessing.size_px)
 
     def run(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the graph on views ``(N, size, size, 3)`` uint8.
@@ -188,11 +198,6 @@ class Classifier:
             referral=self._referral(probabilities),
             prediction_set=self._prediction_set(probabilities),
         )
-
-    def _read(self, image: ImageSource | RasterImage) -> RasterImage:
-        if isinstance(image, RasterImage):
-            return image
-        return read_image(image, reduce_to_px=self.manifest.preprocessing.size_px)
 
     def _to_view(self, raster: RasterImage, pixel_aspect: float) -> View:
         preprocessing = self.manifest.preprocessing

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from dermassist.assessment import assess
-from dermassist.imaging import read_image
 from dermassist.interfaces.web.resources import model
 from dermassist.results import Assessment
 
@@ -45,7 +44,6 @@ def assess_file(content: bytes, *, name: str, proportions: float) -> Assessment:
         ImageError: it cannot be read or is refused.
     """
     classifier = model().classifier
-    size_px = classifier.manifest.preprocessing.size_px
-    raster = read_image(content, name=name, reduce_to_px=size_px)
+    raster = classifier.read(content, name=name)
     square = raster.width == raster.height
     return assess(raster, classifier=classifier, pixel_aspect=proportions if square else 1.0)

@@ -62,9 +62,7 @@ class Strategy:
         if ledger.started < self.population_size or len(ledger.population) < 2:
             return self._start(ledger, number=number, entropy=entropy, rng=rng)
         generation = max(ledger.generation, 1)
-        if ledger.slots(generation, root=None) < self.births:
-            return self._birth(ledger, generation, rng)
-        if attempt:
+        if attempt or ledger.slots(generation, root=None) < self.births:
             return self._birth(ledger, generation, rng)
         return self._step(ledger, generation) or self._birth(ledger, generation + 1, rng)
 
