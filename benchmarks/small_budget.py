@@ -38,6 +38,7 @@ from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored
 from dermassist.training.loader import VALIDATION_BATCH, EpochData
 from dermassist.training.module import LesionModule
+from dermassist.training.run import describes_same
 from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
@@ -149,8 +150,10 @@ def finished_earlier(job: Budgeted, images: Images, runs: Path) -> Outcome | Non
     """
     folder = runs / job.name
     record = folder / _RECORD_NAME
-    if record.exists() and not _same(json.loads(record.read_text("utf-8")), _describe(job, images)):
-        raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
+    if record.exists():
+        found = json.loads(record.read_text(encoding="utf-8"))
+        if not describes_same(found, _describe(job, images), recipe="recipe", where=str(record)):
+            raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
     kept = folder / _ANSWERS_NAME
     return _read(kept) if kept.exists() else None
 
@@ -192,14 +195,6 @@ def _describe(job: Budgeted, images: Images) -> dict[str, Any]:
         "train": [record.image_id for record in images.train],
         "answered": [record.image_id for record in images.answered],
     }
-
-
-def _same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    # A setting that did not exist when the training began has its default.
-    found_recipe, wanted_recipe = (
-        TrainingConfig.from_dict(each["recipe"]) for each in (found, wanted)
-    )
-    return found_recipe == wanted_recipe and {**found, "recipe": None} == {**wanted, "recipe": None}
 
 
 def _module(job: Budgeted, class_counts: Sequence[int], network: nn.Module) -> LesionModule:

@@ -188,6 +188,29 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record
 
 
+def describes_same(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], *, recipe: str, where: str
+) -> bool:
+    """Tell whether two records describe one training.
+
+    A setting that did not exist when a record was written has its default, and is no other recipe.
+
+    Args:
+        found: a record, as JSON gives it.
+        wanted: another.
+        recipe: under which key both have their configuration.
+        where: the found one is, for messages.
+
+    Raises:
+        ConfigError: a configuration has unknown settings or bad values.
+    """
+    theirs = TrainingConfig.from_dict(found.get(recipe, {}), where=where)
+    return theirs == TrainingConfig.from_dict(wanted[recipe]) and {**found, recipe: None} == {
+        **wanted,
+        recipe: None,
+    }
+
+
 def _check_same_run(
     config: TrainingConfig, parts: Parts, origin: Mapping[str, Any], directory: Path
 ) -> None:
@@ -203,11 +226,7 @@ def _check_same_run(
     if not path.exists():
         write_text(path, json.dumps(record, indent=1) + "\n")
         return
-    # A setting that did not exist when the run began has its default, and is no other recipe.
-    found = read_record(directory)
-    recipe = TrainingConfig.from_dict(found.get("config", {}), where=str(path))
-    rest = {key: value for key, value in found.items() if key != "config"}
-    if recipe != config or rest != {key: record[key] for key in record if key != "config"}:
+    if not describes_same(read_record(directory), record, recipe="config", where=str(path)):
         raise ConfigError(
             f"{directory}: holds a training with another configuration or other data; "
             "give another folder, or remove this one"
