@@ -34,7 +34,11 @@ def make_backbone(name: BackboneName) -> nn.Module:
     network: nn.Module
     if name == "resnet50":
         network = resnet50(
-            spatial_dims=2, n_input_channels=3, num_classes=len(CODES), bias_downsample=False
+            spatial_dims=2,
+            n_input_channels=3,
+            num_classes=len(CODES),
+            conv1_t_stride=2,  # as in the paper; MONAI's own default is 1
+            bias_downsample=False,
         )
     else:
         network = DenseNet121(spatial_dims=2, in_channels=3, out_channels=len(CODES))

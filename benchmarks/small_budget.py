@@ -1,19 +1,22 @@
 """Short trainings of any network under one loop, kept and resumed epoch by epoch.
 
 The ablation and the paper's Table IV compare trainings with each other, so all of them run here:
-the same views, order, loss, optimiser and schedule, whatever the network.
+the same views, order, loss, optimiser and schedule, whatever the network. The answers of a finished
+training are a small file, from which tables can be made again without training.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import lightning
 import numpy as np
@@ -42,7 +45,7 @@ from dermassist.training.run import describes_same
 from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
-_RECORD_NAME, _ANSWERS_NAME = "job.json", "answers.npz"
+_RECORD_NAME = "job.json"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,30 @@ class Images:
     answered: tuple[Record, ...]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where short trainings live.
+
+    Attributes:
+        runs: a folder each for their checkpoints.
+        answers: a file each for what they answered; it stays when the checkpoints are gone.
+    """
+
+    runs: Path
+    answers: Path
+
+    def kept(self, job: Budgeted) -> Path:
+        """Return the file of a training's answers."""
+        return self.answers / f"{job.name}.npz"
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What a short training left behind.
 
     Attributes:
-        probabilities: of the answered images ``(n, 7)``, in their order; no temperature.
+        probabilities: of the answered images ``(n, 7)``, in their order; no temperature, rounded
+            to float32.
         started_from: in words.
         parameters: of the network.
     """
@@ -119,18 +140,22 @@ class AnyNetwork(LesionModule):
 
 
 def run_budgeted(
-    job: Budgeted, images: Images, cache: FieldCache, runs: Path, *, workers: int = 1
+    job: Budgeted, images: Images, cache: FieldCache, place: Place, *, workers: int = 1
 ) -> Outcome:
     """Train, or go on where it was stopped, answer once, and keep the answers.
 
     Raises:
-        DataError: the folder holds another training's answers, or damaged ones.
+        DataError: another training's checkpoints or answers are there, or damaged ones.
     """
-    earlier = finished_earlier(job, images, runs)
+    earlier = finished_earlier(job, images, place)
     if earlier is not None:
         return earlier
-    folder = runs / job.name
-    write_text(folder / _RECORD_NAME, json.dumps(_describe(job, images)))
+    folder = place.runs / job.name
+    description = describe(job, images)
+    record = folder / _RECORD_NAME
+    if record.exists():
+        _check_same(json.loads(record.read_text(encoding="utf-8")), description, record, "--runs")
+    write_text(record, json.dumps(description))
     torch.manual_seed(job.recipe.optimisation.seed)
     network, started_from = job.start()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped in torch
@@ -138,24 +163,46 @@ def run_budgeted(
     _fit(module, images, cache, folder, workers)
     parameters = sum(p.numel() for p in network.parameters())
     outcome = Outcome(_answer(module, images.answered, cache), started_from, parameters)
-    _write(folder / _ANSWERS_NAME, outcome)
+    keep(place.kept(job), outcome, description)
     return outcome
 
 
-def finished_earlier(job: Budgeted, images: Images, runs: Path) -> Outcome | None:
+def finished_earlier(job: Budgeted, images: Images, place: Place) -> Outcome | None:
     """Return what this training has left behind, or None where it is not finished.
 
     Raises:
-        DataError: the folder holds another training, or damaged answers.
+        DataError: the answers are another training's, or damaged.
     """
-    folder = runs / job.name
-    record = folder / _RECORD_NAME
-    if record.exists():
-        found = json.loads(record.read_text(encoding="utf-8"))
-        if not describes_same(found, _describe(job, images), recipe="recipe", where=str(record)):
-            raise DataError(f"{folder}: holds another training; give another --runs, or remove it")
-    kept = folder / _ANSWERS_NAME
-    return _read(kept) if kept.exists() else None
+    path = place.kept(job)
+    if not path.exists():
+        return None
+    outcome, found = _read(path)
+    _check_same(found, describe(job, images), path, "--answers")
+    if len(outcome.probabilities) != len(images.answered):
+        raise DataError(f"{path}: is damaged (too few answers); remove it to train again")
+    return outcome
+
+
+def keep(path: Path, outcome: Outcome, description: Mapping[str, Any]) -> None:
+    """Write a training's answers, and which training it was."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            probabilities=outcome.probabilities.astype(np.float32),
+            started_from=np.array(outcome.started_from),
+            parameters=np.array(outcome.parameters),
+            training=np.array(json.dumps(description)),
+        )
+
+
+def describe(job: Budgeted, images: Images) -> dict[str, Any]:
+    """Return, in plain types, what tells this training from others."""
+    return {
+        "recipe": job.recipe.to_dict(),
+        "teacher": job.teacher.sha256 if job.teacher is not None else None,
+        "train": _digest(images.train),
+        "answered": _digest(images.answered),
+    }
 
 
 def imagenet_start(init: str) -> tuple[nn.Module, str]:
@@ -173,6 +220,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="decoded images")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
+    parser.add_argument("--runs", type=Path, default=Path("runs/small"), help="checkpoints")
+    parser.add_argument(
+        "--answers",
+        type=Path,
+        default=Path("results/small"),
+        help="what finished trainings answered; they are not trained again (give an empty folder "
+        "to train all anew)",
+    )
 
 
 def exit_status_of(run: Callable[[], None]) -> int:
@@ -188,13 +243,16 @@ def exit_status_of(run: Callable[[], None]) -> int:
     return 0
 
 
-def _describe(job: Budgeted, images: Images) -> dict[str, Any]:
-    return {
-        "recipe": job.recipe.to_dict(),
-        "teacher": job.teacher.sha256 if job.teacher is not None else None,
-        "train": [record.image_id for record in images.train],
-        "answered": [record.image_id for record in images.answered],
-    }
+def _digest(records: Sequence[Record]) -> str:
+    names = "\n".join(record.image_id for record in records)
+    return f"{len(records)} images, sha256 {hashlib.sha256(names.encode()).hexdigest()}"
+
+
+def _check_same(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path, option: str
+) -> None:
+    if not describes_same(found, wanted, recipe="recipe", where=str(path)):
+        raise DataError(f"{path}: is another training's; give another {option}, or remove it")
 
 
 def _module(job: Budgeted, class_counts: Sequence[int], network: nn.Module) -> LesionModule:
@@ -251,7 +309,7 @@ def _answer(module: LesionModule, records: Sequence[Record], cache: FieldCache) 
         module(views, seen_px=seen_px).softmax(1)
         for views, _ in DataLoader(dataset, batch_size=VALIDATION_BATCH)
     ]
-    return torch.cat(parts).double().numpy()
+    return torch.cat(parts).float().double().numpy()
 
 
 def _counts(records: Sequence[Record]) -> list[int]:
@@ -259,23 +317,14 @@ def _counts(records: Sequence[Record]) -> list[int]:
     return [counts[diagnosis] for diagnosis in DIAGNOSES]
 
 
-def _write(path: Path, outcome: Outcome) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            probabilities=outcome.probabilities,
-            started_from=np.array(outcome.started_from),
-            parameters=np.array(outcome.parameters),
-        )
-
-
-def _read(path: Path) -> Outcome:
+def _read(path: Path) -> tuple[Outcome, dict[str, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return Outcome(
-                content["probabilities"],
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            outcome = Outcome(
+                content["probabilities"].astype(np.float64),
                 str(content["started_from"]),
                 int(content["parameters"]),
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: is damaged ({error}); remove it to answer again") from error
+            return outcome, json.loads(str(content["training"]))
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(f"{path}: is damaged ({error}); remove it to train again") from error

@@ -23,6 +23,7 @@ from benchmarks.small_budget import (
     Budgeted,
     Images,
     Outcome,
+    Place,
     add_options,
     exit_status_of,
     imagenet_start,
@@ -76,6 +77,7 @@ def _run(options: argparse.Namespace) -> None:
     dataset = read_ham10000(options.data)
     trial = lesion_trial(dataset.records, read_splits(options.splits), fold=0)
     images = Images(trial.train, trial.validation, trial.test)
+    place = Place(options.runs, options.answers)
     rows: list[Row] = []
     for job in _jobs(ours, options):
         print(job.name, flush=True)
@@ -85,7 +87,7 @@ def _run(options: argparse.Namespace) -> None:
             options.cache,
             pixel_aspect=dataset.pixel_aspect,
         )
-        outcome = run_budgeted(job, images, cache, options.runs, workers=options.workers)
+        outcome = run_budgeted(job, images, cache, place, workers=options.workers)
         rows.append(Row(job.name, outcome, _summarise(outcome, trial.test)))
         write_rows(rows, ours, options.results)
 
@@ -180,7 +182,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resnet50", type=Path, help="torchvision's weights, if at hand")
     parser.add_argument("--densenet121", type=Path, help="torchvision's weights, if at hand")
     parser.add_argument("--init", default="imagenet", help="MobileNetV2's weights, or 'imagenet'")
-    parser.add_argument("--runs", type=Path, default=Path("runs/table_four"))
     return parser.parse_args()
 
 

@@ -19,6 +19,7 @@ from benchmarks.small_budget import (
     FloatArray,
     Images,
     Outcome,
+    Place,
     add_options,
     finished_earlier,
     imagenet_start,
@@ -104,7 +105,6 @@ def add_comparison_options(parser: argparse.ArgumentParser, comparison: Comparis
     add_options(parser)
     parser.add_argument("--init", default="imagenet", help="start weights, or 'imagenet'")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--runs", type=Path, default=Path("runs/variants"))
     parser.add_argument(
         "--only",
         nargs="+",
@@ -137,19 +137,20 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> None:
     untaught = set(wanted) - {variant.name for variant in variants}
     if untaught:
         raise ConfigError(f"{', '.join(sorted(untaught))}: needs a --teacher")
+    place = Place(options.runs, options.answers)
     finished: list[Trained] = []
     # Seed by seed, so that a table of all variants is there early.
-    for place, seed in enumerate(options.seeds, start=1):
+    for count, seed in enumerate(options.seeds, start=1):
         for variant in variants:
             job = _job(variant, seed, base, options.init, teacher)
             if variant.name in wanted:
                 print(job.name, flush=True)
                 cache = _cache(dataset, images, job.recipe, options.cache)
-                run_budgeted(job, images, cache, options.runs, workers=options.workers)
-            outcome = finished_earlier(job, images, options.runs)
+                run_budgeted(job, images, cache, place, workers=options.workers)
+            outcome = finished_earlier(job, images, place)
             if outcome is not None:
                 finished.append(Trained(variant.name, seed, outcome))
-        told = complete(finished, options.seeds[:place])
+        told = complete(finished, options.seeds[:count])
         write_table(comparison, told, trial.validation, base, options.results)
 
 

@@ -13,7 +13,16 @@ import torch
 from benchmarks.ablation import STEPS
 from benchmarks.backbone import BackboneName, load_torchvision, make_backbone
 from benchmarks.screening import IDEAS
-from benchmarks.small_budget import Budgeted, Images, Outcome, finished_earlier, run_budgeted
+from benchmarks.small_budget import (
+    Budgeted,
+    Images,
+    Outcome,
+    Place,
+    describe,
+    finished_earlier,
+    keep,
+    run_budgeted,
+)
 from benchmarks.table_four import FOUND, LABELS, Row, at_budget, write_rows
 from benchmarks.variant import BASE, Comparison, Trained, complete, write_table
 from torch import Tensor, nn
@@ -51,6 +60,10 @@ class Small(nn.Module):
         return logits
 
 
+def at(folder: Path) -> Place:
+    return Place(folder / "runs", folder / "answers")
+
+
 def small() -> tuple[nn.Module, str]:
     return Small(), "chance"
 
@@ -66,8 +79,8 @@ def material(make_ham10000: Callable[..., Path], tmp_path: Path) -> tuple[Images
 def test_any_network_is_trained_once_and_its_answers_are_kept(
     material: tuple[Images, FieldCache], tmp_path: Path
 ) -> None:
-    job = Budgeted("small", RECIPE, small)
-    first = run_budgeted(job, *material, tmp_path / "runs", workers=0)
+    job, place = Budgeted("small", RECIPE, small), at(tmp_path)
+    first = run_budgeted(job, *material, place, workers=0)
     assert first.probabilities.shape == (len(material[0].answered), 7)
     np.testing.assert_allclose(first.probabilities.sum(axis=1), 1.0, rtol=1e-5)
     assert first.started_from == "chance"
@@ -76,17 +89,40 @@ def test_any_network_is_trained_once_and_its_answers_are_kept(
     def never() -> tuple[nn.Module, str]:
         raise AssertionError("it was trained again")
 
-    again = run_budgeted(replace(job, start=never), *material, tmp_path / "runs", workers=0)
+    # The answers alone are enough: a fresh checkout has no checkpoints.
+    elsewhere = replace(place, runs=tmp_path / "elsewhere")
+    again = run_budgeted(replace(job, start=never), *material, elsewhere, workers=0)
     np.testing.assert_array_equal(again.probabilities, first.probabilities)
-    # A training from before a setting existed is the same one.
-    record = tmp_path / "runs" / "small" / "job.json"
-    older = json.loads(record.read_text())
-    del older["recipe"]["augmentation"]["blur"]
-    record.write_text(json.dumps(older))
-    assert finished_earlier(job, material[0], tmp_path / "runs") is not None
     other = replace(RECIPE, optimisation=replace(RECIPE.optimisation, seed=1))
-    with pytest.raises(DataError, match="holds another training"):
-        run_budgeted(replace(job, recipe=other), *material, tmp_path / "runs", workers=0)
+    with pytest.raises(DataError, match=r"another training's; give another --answers"):
+        run_budgeted(replace(job, recipe=other), *material, place, workers=0)
+    nothing_yet = replace(place, answers=tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"another training's; give another --runs"):
+        run_budgeted(replace(job, recipe=other), *material, nothing_yet, workers=0)
+    fewer = replace(material[0], answered=material[0].answered[1:])
+    with pytest.raises(DataError, match=r"another training's; give another --answers"):
+        finished_earlier(job, fewer, place)
+
+
+def test_answers_from_before_a_setting_existed_are_the_same_trainings(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    images, place = material[0], at(tmp_path)
+    job = Budgeted("small", RECIPE, small)
+    description = describe(job, images)
+    del description["recipe"]["augmentation"]["blur"]
+    keep(place.kept(job), _guesses(images.answered, 0), description)
+    found = finished_earlier(job, images, place)
+    assert found is not None
+    np.testing.assert_array_equal(
+        found.probabilities.astype(np.float32),
+        _guesses(images.answered, 0).probabilities.astype(np.float32),
+    )
+    content = place.kept(job).read_bytes()
+    for damaged in (content[: len(content) // 2], b"", content.replace(b"training", b"draining")):
+        place.kept(job).write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged"):
+            finished_earlier(job, images, place)
 
 
 @pytest.mark.slow
@@ -102,7 +138,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(
         return network(), "chance"
 
     job = Budgeted("job", RECIPE, start)
-    whole = run_budgeted(job, *material, tmp_path / "whole", workers=0)
+    whole = run_budgeted(job, *material, at(tmp_path / "whole"), workers=0)
 
     step = torch.optim.AdamW.step
     calls = iter(range(1000))
@@ -115,9 +151,10 @@ def test_a_stopped_training_ends_as_one_that_was_not(
 
     monkeypatch.setattr(torch.optim.AdamW, "step", dying)
     with pytest.raises(RuntimeError, match="killed"):
-        run_budgeted(job, *material, tmp_path / "killed", workers=0)
-    assert not (tmp_path / "killed" / "job" / "answers.npz").exists()
-    resumed = run_budgeted(job, *material, tmp_path / "killed", workers=0)
+        run_budgeted(job, *material, at(tmp_path / "killed"), workers=0)
+    assert (tmp_path / "killed" / "runs" / "job").is_dir()
+    assert not at(tmp_path / "killed").kept(job).exists()
+    resumed = run_budgeted(job, *material, at(tmp_path / "killed"), workers=0)
     np.testing.assert_allclose(resumed.probabilities, whole.probabilities, rtol=0, atol=1e-6)
 
 
@@ -129,7 +166,7 @@ def test_what_only_mobilenet_can_do_is_refused_for_others(
     for recipe, complaint in ((frozen, "frozen layers"), (decayed, "layer_decay")):
         job = Budgeted(complaint, recipe, small)
         with pytest.raises(ConfigError, match=complaint):
-            run_budgeted(job, *material, tmp_path / "runs", workers=0)
+            run_budgeted(job, *material, at(tmp_path), workers=0)
 
 
 def _as_torchvision(name: BackboneName, network: nn.Module) -> dict[str, Tensor]:
@@ -167,6 +204,20 @@ def test_torchvisions_files_fit_the_backbones(name: BackboneName) -> None:
     state.pop(next(key for key in state if "conv" in key))
     with pytest.raises(WeightsError, match="1 tensors are missing or differ"):
         load_torchvision(network, state)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121"])
+def test_the_backbones_shrink_an_image_as_their_papers_say(name: BackboneName) -> None:
+    network = make_backbone(name).eval()
+    seen = {"resnet50": "layer4", "densenet121": "features"}[name]
+    shapes: list[torch.Size] = []
+    network.get_submodule(seen).register_forward_hook(
+        lambda _module, _given, output: shapes.append(output.shape)
+    )
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 224, 224))
+    # Table 1 of either paper: 7 x 7 positions of an image of 224 x 224.
+    assert shapes == [(1, {"resnet50": 2048, "densenet121": 1024}[name], 7, 7)]
 
 
 def _records(material: tuple[Images, FieldCache]) -> tuple[Record, ...]:
@@ -241,13 +292,14 @@ def test_a_teachers_answers_change_what_is_learned(
     torch.manual_seed(1)
     teacher = Teacher(MobileNetV2(), RECIPE.preprocessing, sha256="0" * 64)
     alone, taught = Budgeted("job", RECIPE, start), Budgeted("job", RECIPE, start, teacher)
-    first = run_budgeted(alone, *material, tmp_path / "alone", workers=0)
-    second = run_budgeted(taught, *material, tmp_path / "taught", workers=0)
-    assert not np.allclose(first.probabilities, second.probabilities, atol=1e-3)
-    with pytest.raises(DataError, match="holds another training"):
-        finished_earlier(taught, material[0], tmp_path / "alone")
+    first = run_budgeted(alone, *material, at(tmp_path / "alone"), workers=0)
+    second = run_budgeted(taught, *material, at(tmp_path / "taught"), workers=0)
+    # A training that is repeated ends within 1e-6 (above).
+    assert np.abs(first.probabilities - second.probabilities).max() > 1e-4
+    with pytest.raises(DataError, match="another training's"):
+        finished_earlier(taught, material[0], at(tmp_path / "alone"))
     with pytest.raises(ConfigError, match="teacher"):
-        run_budgeted(replace(taught, name="small", start=small), *material, tmp_path, workers=0)
+        run_budgeted(replace(taught, name="small", start=small), *material, at(tmp_path), workers=0)
 
 
 def test_table_four_says_what_is_not_there(
