@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ from dermassist.evaluation.document import to_document
 from dermassist.evaluation.summary import Summary, summarise
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.storage import write_text
+from dermassist.tuning.space import hyperparameters_of, with_params
 
 OURS, FOUND, STANDARD = "dermassist", "dermassist-found", "mobilenetv2-standard"
 LABELS = {
@@ -131,16 +132,7 @@ def _jobs(ours: TrainingConfig, options: argparse.Namespace) -> list[Budgeted]:
 
 def at_budget(found: TrainingConfig, ours: TrainingConfig) -> TrainingConfig:
     """Return our recipe with what the search chose: rate, decay, dropout, batch, frozen layers."""
-    return replace(
-        ours,
-        model=found.model,
-        optimisation=replace(
-            ours.optimisation,
-            learning_rate=found.optimisation.learning_rate,
-            weight_decay=found.optimisation.weight_decay,
-            batch_size=found.optimisation.batch_size,
-        ),
-    )
+    return with_params(ours, hyperparameters_of(found))
 
 
 def _summarise(outcome: Outcome, records: Sequence[Record]) -> Summary:

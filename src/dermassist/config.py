@@ -119,7 +119,7 @@ class OptimisationSection:
         resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
             means the preprocessing's size throughout.
         freezing: ``(share of the epochs, leading feature layers that do not learn)`` in order;
-            shares add up to 1. Empty means the model's ``frozen_layers`` throughout.
+            shares add up to 1. The model's ``frozen_layers`` do not learn in any phase.
         class_cap: images of one class that an epoch shows at most, drawn anew for each; their
             weight in the loss grows as much as they are fewer. 0 shows all.
         validate_every: epochs from one validation to the next; divides the number of epochs.
@@ -190,9 +190,9 @@ class OptimisationSection:
         """Return the training side in px of an epoch (0-based)."""
         return self._in_phase(self.resolutions, epoch, default=default)
 
-    def frozen(self, epoch: int, *, default: int) -> int:
+    def frozen(self, epoch: int, *, at_least: int) -> int:
         """Return how many leading feature layers do not learn in an epoch (0-based)."""
-        return self._in_phase(self.freezing, epoch, default=default)
+        return max(at_least, self._in_phase(self.freezing, epoch, default=0))
 
     def _in_phase(self, phases: tuple[tuple[float, int], ...], epoch: int, *, default: int) -> int:
         passed = 0.0

@@ -220,8 +220,11 @@ def test_the_file_is_named_in_every_refusal(tmp_path: Path) -> None:
 
 def test_freezing_by_hand() -> None:
     section = OptimisationSection(epochs=6, freezing=((0.667, 0), (0.333, 5)))
-    assert [section.frozen(k, default=9) for k in range(7)] == [0, 0, 0, 0, 5, 5, 5]
-    assert OptimisationSection().frozen(0, default=9) == 9
+    assert [section.frozen(k, at_least=0) for k in range(7)] == [0, 0, 0, 0, 5, 5, 5]
+    # A schedule adds to the layers that never learn; it does not set them free.
+    assert [section.frozen(k, at_least=3) for k in range(7)] == [3, 3, 3, 3, 5, 5, 5]
+    assert [section.frozen(k, at_least=9) for k in range(7)] == [9] * 7
+    assert OptimisationSection().frozen(0, at_least=9) == 9
 
 
 def test_resolutions_by_hand() -> None:

@@ -88,7 +88,7 @@ class LesionModule(lightning.LightningModule):
 
     def _freeze_for_epoch(self) -> None:
         self._frozen_layers = self.config.optimisation.frozen(
-            self.current_epoch, default=self.config.model.frozen_layers
+            self.current_epoch, at_least=self.config.model.frozen_layers
         )
         # A layer without gradients is passed over by the optimiser: no step, no decay.
         freeze_layers(self.network, self._frozen_layers)

@@ -147,9 +147,11 @@ def read_declaration(path: Path) -> Declaration:
 def proxied(recipe: TrainingConfig, proxy: ProxySection) -> TrainingConfig:
     """Return the short training that stands for a recipe.
 
-    Weights are not averaged: an average over hundreds of steps would still hold the start
-    weights when a training of a few dozen ends. Training is in float32, so that a score does not
-    depend on the machine's instructions more than it must.
+    It has no phases: every epoch is at its size, with the layers frozen that the candidate freezes,
+    and validated, so that hopeless candidates can be stopped. Weights are not averaged: an average
+    over hundreds of steps would still hold the start weights when a training of a few dozen ends.
+    Training is in float32, so that a score does not depend on the machine's instructions more than
+    it must.
 
     Raises:
         ConfigError: the size is no multiple of 32.
@@ -163,6 +165,8 @@ def proxied(recipe: TrainingConfig, proxy: ProxySection) -> TrainingConfig:
             epochs=proxy.epochs,
             stop_after=0,
             resolutions=(),
+            freezing=(),
+            validate_every=1,
             ema_decay=0.0,
             precision="float32",
         ),

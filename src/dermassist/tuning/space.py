@@ -98,9 +98,18 @@ def with_params(recipe: TrainingConfig, params: Params) -> TrainingConfig:
     return changed
 
 
+def hyperparameters_of(recipe: TrainingConfig) -> dict[str, Any]:
+    """Return the recipe's values of all parameters that can be searched."""
+    return {
+        name: getattr(getattr(recipe, parameter.section), name)
+        for name, parameter in PARAMETERS.items()
+    }
+
+
 def params_of(recipe: TrainingConfig, space: Space) -> dict[str, Any] | None:
     """Return the recipe's own point of the space, or None where it lies outside."""
-    params = {name: getattr(getattr(recipe, PARAMETERS[name].section), name) for name in space}
+    own = hyperparameters_of(recipe)
+    params = {name: own[name] for name in space}
     inside = all(_holds(space[name], value) for name, value in params.items())
     return params if inside else None
 

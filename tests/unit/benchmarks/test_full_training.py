@@ -55,7 +55,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_splits(make_splits(read_ham10000(place / "ham").records, seed=0), place / "splits.json")
     (place / "best.toml").write_text(RECIPE.format(dropout=0.4))
-    (place / "default.toml").write_text(RECIPE.format(dropout=0.2))
+    (place / "default.toml").write_text(RECIPE.format(dropout=0.2) + "label_smoothing = 0.3\n")
     torch.manual_seed(0)
     save_file(MobileNetV2().state_dict(), place / "start.safetensors")
     return place
@@ -158,6 +158,8 @@ def _check_results(material: Path, results: Path) -> None:
         arm, seed = name.split("-seed")
         assert made["config"]["model"]["dropout"] == {"found": 0.4, "default": 0.2}[arm]
         assert made["config"]["optimisation"]["seed"] == int(seed)
+        # Of the other recipe come the hyperparameters alone.
+        assert made["config"]["optimisation"]["label_smoothing"] == 0.05
     real = json.loads((results / "full" / f"{Rehearsal.real}.json").read_text())["training"]
     assert (real["weights"], real["origin"]["compared_as"]) == ("last", "found")
     assert (real["origin"]["protocol"], real["origin"]["fold"]) == ("lesion", 0)
@@ -192,6 +194,33 @@ def test_the_difference_is_of_seeds_that_both_have() -> None:
     assert standing.differences["accuracy"].value == pytest.approx(4 / 7)
     assert standing.differences["accuracy"].low > 0.0
     assert stand([runs[0], run_of("default", 1, 3)], records()).differences == {}
+
+
+def test_a_whole_recipe_is_compared_as_written(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def stopped(_trial: Trial, bench: Bench, _settings: RunSettings) -> bool:
+        seen.append(bench.recipe)
+        return len(seen) < 2
+
+    monkeypatch.setattr(full_training, "train_trial", stopped)
+    monkeypatch.setattr(full_training, "answer_trial", lambda *_: None)
+    monkeypatch.setattr(full_training, "write_standing", lambda *_, **__: None)
+    assert call(monkeypatch, material, tmp_path, "--as-written") == 130
+    assert [recipe.optimisation.label_smoothing for recipe in seen] == [0.05, 0.3]
+
+
+def test_a_recipe_is_not_compared_with_itself(
+    material: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, material, tmp_path, "--found", str(material / "default.toml")) == 1
+    assert "has the hyperparameters of" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("seeds", [["0", "1"], ["0", "1", "1"], ["0", "1", "-2"]])

@@ -7,7 +7,13 @@ import pytest
 
 from dermassist.config import read_config
 from dermassist.errors import ConfigError
-from dermassist.tuning.declaration import Declaration, proxied, read_declaration
+from dermassist.tuning.declaration import (
+    Declaration,
+    ProxySection,
+    proxied,
+    read_declaration,
+)
+from dermassist.tuning.space import with_params
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 RECIPE = """
@@ -64,9 +70,19 @@ def test_a_proxy_is_short_and_small_and_else_the_recipe(folder: Path) -> None:
     assert short.augmentation == declaration.recipe.augmentation
 
 
+def test_every_epoch_of_a_proxy_freezes_what_the_candidate_says_and_is_validated() -> None:
+    recipe = read_config(CONFIGS / "swift.toml")
+    assert recipe.optimisation.freezing
+    assert recipe.optimisation.validate_every > 1
+    candidate = with_params(recipe, {"frozen_layers": 3})
+    section = proxied(candidate, ProxySection(epochs=4)).optimisation
+    assert [section.frozen(epoch, at_least=3) for epoch in range(4)] == [3] * 4
+    assert section.validate_every == 1
+
+
 def test_the_search_that_ships_is_valid() -> None:
     declaration = read_declaration(CONFIGS / "search.toml")
-    assert declaration.recipe == read_config(CONFIGS / "ship.toml")
+    assert declaration.recipe == read_config(CONFIGS / "swift.toml")
     assert set(declaration.space) == {
         "learning_rate",
         "weight_decay",

@@ -9,7 +9,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from dermassist.config import ModelSection, OptimisationSection, TrainingConfig
 from dermassist.errors import ConfigError
-from dermassist.tuning.space import PARAMETERS, params_of, read_space, with_params
+from dermassist.tuning.space import (
+    PARAMETERS,
+    hyperparameters_of,
+    params_of,
+    read_space,
+    with_params,
+)
 
 RECIPE = TrainingConfig()
 
@@ -147,3 +153,19 @@ def test_every_point_of_a_range_can_be_trained(
     value = min(low + place * width, low + width)
     recipe = with_params(RECIPE, {"dropout": value})
     assert params_of(recipe, space) == {"dropout": value}
+
+
+def test_hyperparameters_move_from_one_recipe_to_another() -> None:
+    values = {
+        "learning_rate": 2e-4,
+        "weight_decay": 0.2,
+        "dropout": 0.4,
+        "batch_size": 16,
+        "frozen_layers": 4,
+    }
+    assert hyperparameters_of(with_params(RECIPE, values)) == values
+    assert set(values) == set(PARAMETERS)
+    longer = TrainingConfig(optimisation=OptimisationSection(epochs=99))
+    moved = with_params(longer, hyperparameters_of(with_params(RECIPE, values)))
+    assert with_params(moved, hyperparameters_of(longer)) == longer
+    assert moved.optimisation.epochs == 99
