@@ -1,6 +1,8 @@
 """The larger networks of the paper's Table IV, from MONAI, with ImageNet weights where there are.
 
-MONAI writes both as their papers do; torchvision's published weights fit after renaming.
+With the first stride that their papers give, torchvision's published weights fit after renaming.
+ResNet50's bottlenecks halve the image in their 3 x 3 convolution, as torchvision's do, not in the
+first one as in the paper. Neither has dropout.
 """
 
 from __future__ import annotations
@@ -68,6 +70,11 @@ def load_torchvision(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
+def describe_file(weights: Path) -> str:
+    """Return what a network begins from that is given a file."""
+    return f"ImageNet ({weights.name})"
+
+
 def start_backbone(name: BackboneName, weights: Path | None) -> tuple[nn.Module, str]:
     """Return a network and what it starts from, in words for the table.
 
@@ -82,7 +89,7 @@ def start_backbone(name: BackboneName, weights: Path | None) -> tuple[nn.Module,
     network = make_backbone(name)
     if weights is not None:
         load_torchvision(network, read_weights(weights))
-        return network, f"ImageNet ({weights.name})"
+        return network, describe_file(weights)
     try:
         state = torch.hub.load_state_dict_from_url(
             URLS[name], map_location="cpu", check_hash=True, weights_only=True, progress=False

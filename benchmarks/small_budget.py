@@ -56,12 +56,17 @@ class Budgeted:
         name: of its folder.
         recipe: what to do.
         start: returns the network to begin with, and what it begins from in words.
+        network: what it is; kept answers of another one are not taken for it.
+        begins_from: what it must begin from, in the words of ``start``; None where that depends on
+            what can be had.
         teacher: whose answers a MobileNetV2 learns beside the labels, as the recipe weighs them.
     """
 
     name: str
     recipe: TrainingConfig
     start: Callable[[], tuple[nn.Module, str]]
+    network: str = "mobilenet_v2"
+    begins_from: str | None = None
     teacher: Teacher | None = None
 
 
@@ -178,6 +183,11 @@ def finished_earlier(job: Budgeted, images: Images, place: Place) -> Outcome | N
         return None
     outcome, found = _read(path)
     _check_same(found, describe(job, images), path, "--answers")
+    if job.begins_from not in {None, outcome.started_from}:
+        raise DataError(
+            f"{path}: began from {outcome.started_from}, not {job.begins_from}; "
+            "give another --answers, or remove it"
+        )
     if len(outcome.probabilities) != len(images.answered):
         raise DataError(f"{path}: is damaged (too few answers); remove it to train again")
     return outcome
@@ -199,6 +209,7 @@ def describe(job: Budgeted, images: Images) -> dict[str, Any]:
     """Return, in plain types, what tells this training from others."""
     return {
         "recipe": job.recipe.to_dict(),
+        "network": job.network,
         "teacher": job.teacher.sha256 if job.teacher is not None else None,
         "train": _digest(images.train),
         "answered": _digest(images.answered),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarks.backbone import BackboneName, start_backbone
+from benchmarks.backbone import BackboneName, describe_file, start_backbone
 from benchmarks.small_budget import (
     Budgeted,
     Images,
@@ -124,7 +124,13 @@ def _jobs(ours: TrainingConfig, options: argparse.Namespace) -> list[Budgeted]:
         "densenet121": options.densenet121,
     }
     jobs += [
-        Budgeted(name, ours, lambda name=name, file=file: start_backbone(name, file))  # type: ignore[misc] # mypy cannot type defaults of a lambda
+        Budgeted(
+            name,
+            ours,
+            lambda name=name, file=file: start_backbone(name, file),  # type: ignore[misc] # mypy cannot type defaults of a lambda
+            network=f"monai {name}, first stride 2",
+            begins_from=None if file is None else describe_file(file),
+        )
         for name, file in given.items()
     ]
     return jobs
@@ -160,7 +166,7 @@ def _table(rows: Sequence[Row], recipe: TrainingConfig) -> Table:
     budget = (
         f"Budget: {recipe.preprocessing.size_px} px, {optimisation.epochs} epochs of at most "
         f"{optimisation.class_cap} images a class, one seed; tested once on lesion-grouped fold 0. "
-        "A row from scratch is no fair picture of its network."
+        "A row from scratch is no fair picture of its network. Dropout is MobileNetV2's alone."
     )
     header = ("Network", "Started from", "Parameters", *COMPARED.values())
     return Table("The paper's Table IV at one small budget", header, tuple(cells), (budget,))

@@ -232,7 +232,7 @@ def _job(
         f"{variant.name}-seed{seed}",
         recipe,
         lambda: imagenet_start(init),
-        teacher if variant.taught else None,
+        teacher=teacher if variant.taught else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,6 +23,7 @@ from dermassist.storage import replacing_folder, write_bytes, write_text
 
 TABLE_NAME = "mistakes.csv"
 PAGE_NAME = "index.html"
+_PICTURE = re.compile(r"\d{5,}_(answer|truth)\.png")
 SHOWN = 24
 
 
@@ -100,8 +102,10 @@ def write_gallery(
 
 
 def _is_gallery(directory: Path) -> bool:
-    return directory.is_dir() and (
-        (directory / TABLE_NAME).is_file() or not any(directory.iterdir())
+    """Tell whether a folder may be replaced: it holds nothing that a gallery did not put there."""
+    return directory.is_dir() and all(
+        file.is_file() and (file.name in {TABLE_NAME, PAGE_NAME} or _PICTURE.fullmatch(file.name))
+        for file in directory.iterdir()
     )
 
 

@@ -103,6 +103,15 @@ def test_an_earlier_gallery_is_replaced_and_nothing_else_is(
         write_gallery(answers, thesis, scale=4.0)
     assert (thesis / "chapter.txt").read_text() == "years of work"
 
+    # Nor is a gallery that somebody has put something into.
+    for kept in (place / "notes.md", place / "plots" / "roc.png"):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text("mine")
+        with pytest.raises(ConfigError, match="something else than a gallery"):
+            write_gallery(answers, place, scale=4.0)
+        assert kept.read_text() == "mine"
+        kept.unlink()
+
 
 def test_nothing_is_left_when_an_image_is_gone(answers: Answers, tmp_path: Path) -> None:
     gone = replace(answers, records=tuple(replace(r, path=None) for r in answers.records))

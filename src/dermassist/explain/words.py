@@ -112,8 +112,9 @@ def evidence_parts(
     positive = np.maximum(explanation.evidence[diagnosis.index].astype(np.float64), 0.0)
     rows, columns = positive.shape
     to_image = explanation.to_image
-    down = _overlap(rows, scale=to_image[1, 1], offset=to_image[1, 2], side=height)
-    across = _overlap(columns, scale=to_image[0, 0], offset=to_image[0, 2], side=width)
+    shift = explanation.shift
+    down = _overlap(rows, shift, scale=to_image[1, 1], offset=to_image[1, 2], side=height)
+    across = _overlap(columns, shift, scale=to_image[0, 0], offset=to_image[0, 2], side=width)
     total = positive.sum()
     return np.asarray(down @ positive @ across.T / (total if total > 0.0 else np.nan))
 
@@ -168,12 +169,14 @@ def score(share: float) -> str:
     return "more than 0.999" if share > 0.999 else f"{share:.3f}"
 
 
-def _overlap(cells: int, *, scale: float, offset: float, side: int) -> NDArray[np.float64]:
-    """Return the share of each cell in each third of a side, ``(3, cells)``."""
+def _overlap(
+    cells: int, shift: float, *, scale: float, offset: float, side: int
+) -> NDArray[np.float64]:
+    """Return the share of each cell, where it is drawn, in each third of a side, ``(3, cells)``."""
     borders = np.linspace(-0.5, side - 0.5, 4)
     # What lies beyond the image, where a view was padded, belongs to its outer thirds.
     borders[[0, -1]] = -np.inf, np.inf
-    starts = scale * (np.arange(cells) - 0.5) + offset
+    starts = scale * (np.arange(cells) - 0.5 - shift) + offset
     ends = starts + scale
     inside = np.minimum(ends, borders[1:, None]) - np.maximum(starts, borders[:-1, None])
     return np.asarray(np.maximum(inside, 0.0) / scale)

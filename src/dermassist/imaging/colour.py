@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
+_ABOVE_TWELVE_BITS = (1 << 12) >> 8
 _GREY_MODES = {"1", "L", "LA", "La"}
 
 
@@ -72,8 +73,27 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _high_bytes(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Reduce 16 bits to 8 exactly as Pillow's decoders do, so that array and file agree."""
-    return (values >> 8).astype(np.uint8)
+    """Reduce 16 bits to 8 exactly as Pillow's decoders do, so that array and file agree.
+
+    Raises:
+        PixelRangeError: no value needs more than 12 bits.
+    """
+    high = (values >> 8).astype(np.uint8)
+    check_high_bytes(int(high.max(initial=0)))
+    return high
+
+
+def check_high_bytes(highest: int) -> None:
+    """Refuse what cameras of 10 or 12 bits write into 16 bits: read as 16, it is nearly black.
+
+    Raises:
+        PixelRangeError: the highest of the high bytes is what 12 bits leave there, or less.
+    """
+    if highest < _ABOVE_TWELVE_BITS:
+        raise PixelRangeError(
+            "16-bit pixels that use 12 bits or fewer would be read as nearly black; scale them to "
+            "0..65535, or save the image with 8 bits per channel"
+        )
 
 
 def _unit_float_to_eight_bit(values: NDArray[np.float64]) -> NDArray[np.uint8]:

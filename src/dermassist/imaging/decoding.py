@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dermassist.errors import ImageError
-from dermassist.imaging.colour import PixelRangeError, to_srgb
+from dermassist.imaging.colour import PixelRangeError, check_high_bytes, to_srgb
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -49,6 +49,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = {5, 6, 7, 8}
+#: In Pillow's names of the layouts that its decoders read: ``RGB;16B``, ``RGBA;16N``.
+_DEEP = ";16"
 _BITS_TAG, _PLANES_TAG, _SEPARATE_PLANES = 258, 284, 2
 
 
@@ -119,8 +121,13 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tu
         ImageError: the file is damaged, or its pixel values have no known meaning.
     """
     notes: list[str] = []
+    deep = any(_DEEP in str(tile[-1]) for tile in getattr(image, "tile", ()))
     try:
         image.load()
+        # Of 16-bit colours Pillow keeps the high bytes; grey ones are reduced with their colours.
+        if deep and image.mode in {"RGB", "RGBA"}:
+            bands = cast("tuple[tuple[int, int], ...]", image.getextrema())
+            check_high_bytes(max(high for _, high in bands[:3]))
         if getattr(image, "is_animated", False):
             notes.append("The file holds several frames; only the first was read.")
         orientation = _orientation(image)

@@ -11,6 +11,7 @@ remarked on and drawn keeps the view's size.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,8 +91,8 @@ class Preprocessing:
             if step not in STEPS:
                 raise ConfigError(f"steps must be among {', '.join(STEPS)}, got {step!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3:
-                raise ConfigError(f"{name} must hold three values, got {values}")
+            if len(values) != 3 or not all(map(math.isfinite, values)):
+                raise ConfigError(f"{name} must hold three finite values, got {values}")
         if not all(std > 0.0 for std in self.std):
             raise ConfigError(f"std must be above 0 for every channel, got {self.std}")
 

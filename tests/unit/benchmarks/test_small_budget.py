@@ -99,6 +99,16 @@ def test_any_network_is_trained_once_and_its_answers_are_kept(
     nothing_yet = replace(place, answers=tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"another training's; give another --runs"):
         run_budgeted(replace(job, recipe=other), *material, nothing_yet, workers=0)
+    for changed, words in (
+        (replace(job, network="another"), "another training's"),
+        (
+            replace(job, begins_from="ImageNet (a.pth)"),
+            r"began from chance, not ImageNet \(a.pth\)",
+        ),
+    ):
+        with pytest.raises(DataError, match=words):
+            finished_earlier(changed, material[0], place)
+    assert finished_earlier(replace(job, begins_from="chance"), material[0], place) is not None
     fewer = replace(material[0], answered=material[0].answered[1:])
     with pytest.raises(DataError, match=r"another training's; give another --answers"):
         finished_earlier(job, fewer, place)
@@ -291,7 +301,7 @@ def test_a_teachers_answers_change_what_is_learned(
 
     torch.manual_seed(1)
     teacher = Teacher(MobileNetV2(), RECIPE.preprocessing, sha256="0" * 64)
-    alone, taught = Budgeted("job", RECIPE, start), Budgeted("job", RECIPE, start, teacher)
+    alone, taught = Budgeted("job", RECIPE, start), Budgeted("job", RECIPE, start, teacher=teacher)
     first = run_budgeted(alone, *material, at(tmp_path / "alone"), workers=0)
     second = run_budgeted(taught, *material, at(tmp_path / "taught"), workers=0)
     # A training that is repeated ends within 1e-6 (above).

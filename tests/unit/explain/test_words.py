@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import ImageError
+from dermassist.explain.activation_map import peak
 from dermassist.explain.words import (
     PARTS,
     evidence_parts,
@@ -43,11 +44,14 @@ STRUCTURES = (
 )
 
 
-def explanation(grid: NDArray[np.floating], *, side: int = WIDTH) -> Explanation:
+def explanation(
+    grid: NDArray[np.floating], *, side: int = WIDTH, shift: float = 0.0
+) -> Explanation:
     """Return evidence that covers a square image exactly, the same for every class."""
     step = side / grid.shape[0]
     to_image = np.array([[step, 0.0, step / 2 - 0.5], [0.0, step, step / 2 - 0.5]])
-    return Explanation(np.stack([grid] * len(CODES)).astype(np.float32), to_image, 5.0)
+    stacked = np.stack([grid] * len(CODES)).astype(np.float32)
+    return Explanation(stacked, to_image, 5.0, shift)
 
 
 def answered(grid: NDArray[np.floating]) -> Assessment:
@@ -95,6 +99,21 @@ def test_parts_agree_with_counting_pixels() -> None:
     parts = evidence_parts(explanation(grid, side=side), Diagnosis.NV, width=side, height=side)
 
     np.testing.assert_allclose(parts, expected, atol=1e-6)
+
+
+def test_parts_lie_where_the_heatmap_is_drawn() -> None:
+    """A position half a cell above and left of its cell counts there, and where its peak is."""
+    grid = np.zeros((7, 7))
+    grid[2, 2] = 1.0
+    shifted = explanation(grid, side=210, shift=0.5)
+
+    parts = evidence_parts(shifted, Diagnosis.NV, width=210, height=210)
+
+    # Drawn from 45 to 75 px both ways; the first third ends at 70.
+    assert parts[0, 0] == pytest.approx((25 / 30) ** 2)
+    assert parts[1, 1] == pytest.approx((5 / 30) ** 2)
+    x, y = peak(shifted, Diagnosis.NV)
+    assert (x < 70, y < 70) == (True, True)
 
 
 @given(

@@ -64,6 +64,22 @@ def test_hairs_are_found_where_they_were_drawn() -> None:
     assert found[~near].mean() < 0.04
 
 
+@pytest.mark.parametrize("side", [128, 160, 448])
+def test_a_step_means_the_same_on_the_skin_at_every_size(side: int) -> None:
+    haired = with_hairs(to_field(draw_lesion(np.random.default_rng(7)), 448), seed=1)
+    at_224 = hair_mask(to_field(haired, 224)) > 0
+    found = hair_mask(to_field(haired, side)) > 0
+    as_large = cv2.resize(found.astype(np.uint8), at_224.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert (at_224 & (as_large > 0)).sum() > 0.7 * at_224.sum()
+
+    def change(size: int) -> float:
+        field = to_field(haired, size)
+        return mean_error(smooth(field), field)
+
+    # Coarser pixels differ more from each other, so a filter of as many pixels would change more.
+    assert change(side) == pytest.approx(change(224), rel=0.5)
+
+
 def test_the_structure_of_a_lesion_is_no_hair() -> None:
     assert remove_hair(CLEAN) is CLEAN
 
@@ -147,7 +163,7 @@ def test_brightness_keeps_the_order_of_lightness() -> None:
 
 
 def test_smoothing_takes_noise_and_leaves_edges() -> None:
-    edge = np.full((120, 120, 3), 190, np.uint8)
+    edge = np.full((224, 224, 3), 190, np.uint8)
     edge[:, 60:] = 80
     noise = np.random.default_rng(0).normal(0, 5, edge.shape)
     noisy = np.clip(np.rint(edge + noise), 0, 255).astype(np.uint8)

@@ -168,6 +168,20 @@ def test_a_file_with_sixteen_bits_and_an_array_with_sixteen_bits_agree() -> None
     assert np.abs(from_array - noise / 257.0).max() <= 1.0
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("colours", [True, False])
+def test_twelve_bits_in_sixteen_are_refused_instead_of_read_as_black(
+    suffix: str, colours: bool
+) -> None:
+    shape = (70, 80, 3) if colours else (70, 80)
+    noise = np.random.default_rng(0).integers(0, 4096, shape, np.uint16)
+    for source in (cv2_encode(noise, suffix), noise):
+        with pytest.raises(ImageError, match="use 12 bits or fewer would be read as nearly black"):
+            read_image(source)
+    # The same picture, scaled as the sentence asks.
+    assert read_image(cv2_encode(noise * 16, suffix)).pixels.max() == 255
+
+
 def test_a_tiff_that_would_be_misread_is_refused() -> None:
     with pytest.raises(ImageError, match=r"separate colour planes.*save it as PNG"):
         read_image(sixteen_bit_tiff(WIDE, separate_planes=True))
