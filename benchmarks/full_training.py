@@ -121,7 +121,7 @@ def _train_and_test(
         recipe=job.recipe,
         cache=cache,
         pixel_aspect=dataset.pixel_aspect,
-        initial_weights=initial_weights(options.init),
+        initial_weights=initial_weights(options.init, trial.origin),
         initial_description=describe_init(options.init),
     )
     run = RunSettings(

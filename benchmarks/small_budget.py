@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from dermassist.config import TrainingConfig
+from dermassist.config import TrainingConfig, describes_same
 from dermassist.data.cache import FieldCache
 from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import DIAGNOSES
@@ -41,7 +41,6 @@ from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored
 from dermassist.training.loader import VALIDATION_BATCH, EpochData
 from dermassist.training.module import LesionModule
-from dermassist.training.run import describes_same
 from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-#: Seeds of the samplers, one run each, and evaluations of a run; fixed before any was looked at.
-#: They were 50 at first, too few to tell samplers apart whose mean ranks differ by 0.2.
+#: Seeds of the samplers, one run each, and evaluations of a run. The seeds were 50 when the table
+#: was first looked at, too few to tell samplers apart whose mean ranks differ by 0.2.
 SEEDS: tuple[int, ...] = tuple(range(3001, 3201))
 EVALUATIONS = 60
 _LOOKS = (30, EVALUATIONS)

@@ -234,6 +234,18 @@ class TrainingConfig:
         """Return plain JSON and TOML types."""
         return asdict(self)
 
+    def changed(self) -> dict[str, Any]:
+        """Return, section by section, the settings that differ from their defaults.
+
+        It stays the same when a setting is added that this configuration does not use.
+        """
+        default = TrainingConfig().to_dict()
+        return {
+            section: {key: own for key, own in values.items() if own != default[section][key]}
+            for section, values in self.to_dict().items()
+            if values != default[section]
+        }
+
     @classmethod
     def from_dict(
         cls, values: Mapping[str, Any], *, where: str = "configuration"
@@ -253,6 +265,29 @@ def read_config(path: Path) -> TrainingConfig:
         ConfigError: the file is missing, is not TOML, or holds unknown keys or bad values.
     """
     return TrainingConfig.from_dict(read_toml(path), where=str(path))
+
+
+def describes_same(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], *, recipe: str, where: str
+) -> bool:
+    """Tell whether two records describe one thing.
+
+    A setting that did not exist when a record was written has its default, and is no other recipe.
+
+    Args:
+        found: a record, as JSON gives it.
+        wanted: another.
+        recipe: under which key both have their configuration.
+        where: the found one is, for messages.
+
+    Raises:
+        ConfigError: a configuration has unknown settings or bad values.
+    """
+    theirs = TrainingConfig.from_dict(found.get(recipe, {}), where=where)
+    return theirs == TrainingConfig.from_dict(wanted[recipe]) and {**found, recipe: None} == {
+        **wanted,
+        recipe: None,
+    }
 
 
 def read_toml(path: Path) -> dict[str, Any]:

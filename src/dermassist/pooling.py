@@ -166,6 +166,27 @@ def check_recipe(
             )
 
 
+def check_start_weights(tested: Sequence[Trial], results: Path, *, described: str) -> None:
+    """Refuse to add trials that start from other weights than those that are there.
+
+    Args:
+        tested: trials whose predictions are there.
+        results: their folder.
+        described: the start weights of the trials to come, as a run's record says them.
+
+    Raises:
+        DataError: a trial started from other weights.
+    """
+    for trial in tested:
+        origin = _read_description(trial.name, results)["training"]["origin"]
+        found = origin.get("initial_weights")
+        if found != described:
+            raise DataError(
+                f"{description_path(results, trial.name)}: started from {found}, not from "
+                f"{described}; give the same --init, or another --results and --runs"
+            )
+
+
 def read_predictions(name: str, results: Path) -> PredictionTable:
     """Read and verify a trial's predictions.
 

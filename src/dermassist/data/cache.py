@@ -40,6 +40,13 @@ class FieldCache:
     offsets: dict[str, int]
     shapes: dict[str, tuple[int, int]]
 
+    def __reduce__(self) -> tuple[Callable[..., FieldCache], tuple[object, ...]]:
+        """Let processes that do not share memory map the file again instead of receiving it."""
+        pixels = self.pixels
+        if isinstance(pixels, np.memmap) and pixels.filename is not None:
+            return _mapped, (Path(pixels.filename), self.offsets, self.shapes)
+        return FieldCache, (pixels, self.offsets, self.shapes)
+
     def field(self, image_id: str) -> NDArray[np.uint8]:
         """Return the field ``(H, W, 3)`` uint8 of an image, without copying."""
         height, width = self.shapes[image_id]
@@ -94,6 +101,10 @@ def open_cache(
     if made is None:
         raise DataError(f"{place}: was changed while it was written; run it again")
     return made
+
+
+def _mapped(path: Path, offsets: dict[str, int], shapes: dict[str, tuple[int, int]]) -> FieldCache:
+    return FieldCache(np.memmap(path, np.uint8, mode="r"), offsets, shapes)
 
 
 def _read(place: Path) -> FieldCache | None:

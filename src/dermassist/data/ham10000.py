@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import filecmp
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +71,8 @@ def read_ham10000(directory: Path, *, pixel_aspect: float | None = None) -> Ham1
         proportions: a square image whose mask is 4:3 was squeezed. Without masks it is 1.
 
     Raises:
-        DataError: the folder or its metadata is missing or not HAM10000's.
+        DataError: the folder or its metadata is missing or not HAM10000's, or an image is there
+            twice with other content.
     """
     if not directory.is_dir():
         raise DataError(f"{directory}: no such folder; name the folder that holds HAM10000")
@@ -83,22 +86,37 @@ def locate(
 ) -> Ham10000:
     """Find the image and mask of every record in a folder; arguments as in ``read_ham10000``."""
     files = _index_files(directory)
-    images = {
-        path.stem: path
-        for path in files
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.endswith(MASK_SUFFIX)
-    }
-    masks = {
-        path.name.removesuffix(MASK_SUFFIX): path
-        for path in files
-        if path.name.endswith(MASK_SUFFIX)
-    }
+    images, masks = defaultdict[str, list[Path]](list), defaultdict[str, list[Path]](list)
+    for path in files:
+        if path.name.endswith(MASK_SUFFIX):
+            masks[path.name.removesuffix(MASK_SUFFIX)].append(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            images[path.stem].append(path)
     located = tuple(
-        replace(record, path=images.get(record.image_id), mask_path=masks.get(record.image_id))
+        replace(
+            record,
+            path=_only(images.get(record.image_id, [])),
+            mask_path=_only(masks.get(record.image_id, [])),
+        )
         for record in records
     )
     aspect = pixel_aspect if pixel_aspect is not None else _required_pixel_aspect(located)
     return Ham10000(records=located, pixel_aspect=aspect)
+
+
+def _only(files: Sequence[Path]) -> Path | None:
+    """Return the file of an image; copies of it count as one, other pixels under its name do not.
+
+    Raises:
+        DataError: two files of that name differ.
+    """
+    for other in files[1:]:
+        if not filecmp.cmp(files[0], other, shallow=False):
+            raise DataError(
+                f"{files[0]} and {other} are both called {files[0].stem} and differ; "
+                "remove one, or name the folder that holds only one of them"
+            )
+    return files[0] if files else None
 
 
 def measure_pixel_aspect(records: Iterable[Record]) -> float | None:

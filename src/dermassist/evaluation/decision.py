@@ -75,7 +75,8 @@ def fit_referral_threshold(
     With ``groups`` it must therefore reach ``ceil((m + 1) share) / m`` there, where ``m`` is the
     number of malignant lesions: as in split conformal prediction (Vovk, Gammerman, Shafer,
     "Algorithmic Learning in a Random World", 2005, section 4.2), a further lesion of the same kind
-    is then referred with at least the wanted probability.
+    is then referred with at least the wanted probability where every lesion has one image. Lesions
+    with many images weigh as much more in the share, so where those are the easy ones, fewer are.
 
     Args:
         y_true: labels of validation images ``(n,)``.

@@ -43,7 +43,9 @@ class InterruptedCheckpoint(Callback):
         pl_module: lightning.LightningModule,  # noqa: ARG002 - Lightning's signature
         exception: BaseException,  # noqa: ARG002 - Lightning's signature
     ) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; not while validating, when averaged weights stand in for others."""
+        if trainer.validating:
+            return
         trainer.save_checkpoint(self.path, weights_only=False)
 
 

@@ -22,13 +22,14 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from dermassist.config import TrainingConfig
+from dermassist.config import TrainingConfig, describes_same
 from dermassist.data.cache import FieldCache
 from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import ConfigError, DataError
 from dermassist.model.weights import load_weights, read_weights, write_weights
 from dermassist.storage import write_text
+from dermassist.training.checkpoint import MovableCheckpoint, WholeCheckpointIO
 from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import (
     InterruptedCheckpoint,
@@ -37,24 +38,26 @@ from dermassist.training.interruption import (
 )
 from dermassist.training.loader import EpochData
 from dermassist.training.module import SELECTION_METRIC, LesionModule
+from dermassist.training.seen import RECORD_NAME
 from dermassist.training.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
 BEST_WEIGHTS_NAME = "best_model.pth"
 LAST_WEIGHTS_NAME = "last_model.pth"
-RECORD_NAME = "run.json"
 CHECKPOINT_FOLDER = "checkpoints"
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where and with how much of the machine a training runs; none of it changes the result.
+    """Where and with how much of the machine a training runs.
 
     Attributes:
         directory: receives checkpoints, weights and the record.
-        workers: processes that augment images beside the training process.
-        devices: processes or accelerators to train on.
+        workers: processes that augment images beside the training process; they do not change the
+            result.
+        devices: processes or accelerators to train on, each with batches of the recipe's size: two
+            of them take half as many steps of twice as many images. A run resumes on as many.
         accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
         progress: draw a progress bar.
     """
@@ -144,7 +147,7 @@ def train(
         raise ConfigError("freezing is for one device; leave it out, or train with --devices 1")
     taught_by = {"teacher": start.teacher.sha256} if start.teacher else {}
     described = {**(origin or {}), **taught_by}
-    _check_same_run(config, parts, described, settings.directory)
+    _check_same_run(config, parts, described, settings)
     keep_freed_memory()
     module = make_module(config, parts.train, start)
     checkpoint = _best_checkpoint(settings.directory)
@@ -188,31 +191,8 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record
 
 
-def describes_same(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], *, recipe: str, where: str
-) -> bool:
-    """Tell whether two records describe one training.
-
-    A setting that did not exist when a record was written has its default, and is no other recipe.
-
-    Args:
-        found: a record, as JSON gives it.
-        wanted: another.
-        recipe: under which key both have their configuration.
-        where: the found one is, for messages.
-
-    Raises:
-        ConfigError: a configuration has unknown settings or bad values.
-    """
-    theirs = TrainingConfig.from_dict(found.get(recipe, {}), where=where)
-    return theirs == TrainingConfig.from_dict(wanted[recipe]) and {**found, recipe: None} == {
-        **wanted,
-        recipe: None,
-    }
-
-
 def _check_same_run(
-    config: TrainingConfig, parts: Parts, origin: Mapping[str, Any], directory: Path
+    config: TrainingConfig, parts: Parts, origin: Mapping[str, Any], settings: RunSettings
 ) -> None:
     """Write the run's record, or check that the one found is the same run's."""
     record = {
@@ -221,20 +201,24 @@ def _check_same_run(
         "train_images": len(parts.train),
         "validation_images": len(parts.validation),
         "first_train_image": parts.train[0].image_id,
+        "devices": settings.devices,
     }
+    directory = settings.directory
     path = directory / RECORD_NAME
     if not path.exists():
         write_text(path, json.dumps(record, indent=1) + "\n")
         return
-    if not describes_same(read_record(directory), record, recipe="config", where=str(path)):
+    # A record that does not say on how many devices is from when it could be only one.
+    found = {"devices": 1, **read_record(directory)}
+    if not describes_same(found, record, recipe="config", where=str(path)):
         raise ConfigError(
-            f"{directory}: holds a training with another configuration or other data; "
-            "give another folder, or remove this one"
+            f"{directory}: holds a training with another configuration, other data or another "
+            "number of devices; give another folder, or remove this one"
         )
 
 
 def _best_checkpoint(directory: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
+    return MovableCheckpoint(
         dirpath=directory / CHECKPOINT_FOLDER,
         filename="best",
         monitor=SELECTION_METRIC,
@@ -245,7 +229,7 @@ def _best_checkpoint(directory: Path) -> ModelCheckpoint:
 
 def _last_checkpoint(directory: Path) -> ModelCheckpoint:
     """Keep the newest epoch, better or not: what a killed run resumes from."""
-    return ModelCheckpoint(
+    return MovableCheckpoint(
         dirpath=directory / CHECKPOINT_FOLDER,
         filename="last",
         save_on_train_epoch_end=True,
@@ -274,6 +258,7 @@ def _make_trainer(
         max_epochs=optimisation.epochs_to_run,
         check_val_every_n_epoch=optimisation.validate_every,
         callbacks=[*extra, *callbacks],
+        plugins=[WholeCheckpointIO()],
         logger=CSVLogger(settings.directory, name="log"),
         reload_dataloaders_every_n_epochs=1,
         # The loaders deal out images themselves, in an order that does not depend on processes.

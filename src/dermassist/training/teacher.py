@@ -14,10 +14,7 @@ from dermassist.imaging import Preprocessing
 from dermassist.model.bundle import read_bundle
 from dermassist.model.graph import network_from_graph
 from dermassist.model.network import MobileNetV2, enlarge
-
-#: What a teacher's training must have in common with its pupil's, so that it has seen no image
-#: that the pupil is tested or chosen on.
-SAME_SPLIT = ("protocol", "splits_sha256", "fold", "source")
+from dermassist.training.seen import check_same_part
 
 
 class Teacher:
@@ -57,12 +54,7 @@ def read_teacher(bundle: Path, origin: Mapping[str, Any], preprocessing: Preproc
     """
     read = read_bundle(bundle)
     own = read.manifest.training.get("origin", {})
-    for name in SAME_SPLIT:
-        if own.get(name) != origin.get(name):
-            raise ConfigError(
-                f"{bundle}: a teacher must have been trained on the same part of the same split; "
-                f"its {name} is {own.get(name)!r}, not {origin.get(name)!r}"
-            )
+    check_same_part(own, origin, where=bundle, what="a teacher")
     theirs = read.manifest.preprocessing
     if (theirs.mean, theirs.std, theirs.steps) != (
         preprocessing.mean,

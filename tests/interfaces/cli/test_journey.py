@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from dermassist.imaging import Preprocessing
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.cli import train as train_command
 from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.interfaces.cli.export import _default_version
 from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.training.run import TrainingOutcome
@@ -111,7 +114,7 @@ def test_from_images_to_an_explained_answer(run: Run, place: Path) -> None:
 
     other = train(run, "--fold", 1)
     assert other.status == ExitStatus.CONFIG
-    assert "another configuration or other data" in other.err
+    assert "another configuration, other data or another number" in other.err
 
 
 @pytest.mark.slow
@@ -177,6 +180,26 @@ def test_exporting_what_is_no_run(run: Run, place: Path) -> None:
     assert outcome.status == ExitStatus.DATA
     assert "run: holds no training run" in outcome.complaint
     assert not Path("model").exists()
+
+
+def test_a_model_has_one_network_to_export(run: Run, place: Path, tiny_bundle: Path) -> None:
+    where = ("--data", "data", "--splits", "splits.json", "--out", "model")
+    outcome = run("export", tiny_bundle, *where, "--weights", "best")
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint.endswith("is a model, which holds one network; leave --weights out")
+    # Without it the next reason is another one: this model names no splits.
+    outcome = run("export", tiny_bundle, *where)
+    assert "was not trained on the lesion-grouped splits" in outcome.complaint
+
+
+def test_the_default_version_tells_networks_apart() -> None:
+    torch.manual_seed(0)
+    first, second = MobileNetV2(), MobileNetV2()
+    small, large = Preprocessing(size_px=32), Preprocessing(size_px=32, network_px=64)
+    versions = [_default_version(n, p) for n in (first, second) for p in (small, large)]
+    assert len(set(versions)) == 4
+    assert versions[0] == _default_version(first, small)
+    assert all(re.fullmatch(r"0-[0-9a-f]{12}", version) for version in versions)
 
 
 def test_exporting_never_replaces_a_folder_of_something_else(run: Run, place: Path) -> None:

@@ -66,11 +66,11 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setitem(defaults, "resamples", bootstrap.RESAMPLES // 50)
 
 
-def call(run: Run, material: Path, *arguments: str) -> Outcome:
+def call(run: Run, material: Path, *arguments: str, init: Path | None = None) -> Outcome:
     return run(
         *("protocol", "--config", material / "recipe.toml", *arguments),
         *("--data", material / "ham", "--splits", material / "splits.json"),
-        *("--init", material / "start.safetensors", "--workers", "0"),
+        *("--init", init or material / "start.safetensors", "--workers", "0"),
     )
 
 
@@ -125,6 +125,18 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
         outcome = call(run, material, "lesion", "--only", "fold3", *changed)
         assert outcome.status == ExitStatus.DATA
         assert "fold1.json: was made with another recipe, other weights" in outcome.complaint
+    torch.manual_seed(1)
+    save_file(MobileNetV2().state_dict(), Path("other.safetensors"))
+    outcome = call(run, material, "lesion", "--only", "fold3", init=Path("other.safetensors"))
+    assert outcome.status == ExitStatus.DATA
+    assert "fold1.json: started from start.safetensors" in outcome.complaint
+    # Nor may a fold start from weights that have learned from its test images.
+    outcome = call(
+        *(run, material, "lesion", "--only", "fold3", "--results", "new", "--runs", "new_runs"),
+        init=Path("runs/lesion/fold1/last_model.pth"),
+    )
+    assert outcome.status == ExitStatus.CONFIG
+    assert "same part of the same split; its fold is 1, not 3" in outcome.complaint
     Path("other.toml").write_text(RECIPE.replace("batch_size = 8", "batch_size = 16"))
     outcome = call(run, material, "lesion", "--only", "fold3", "--config", "other.toml")
     assert outcome.status == ExitStatus.DATA
@@ -178,6 +190,8 @@ def test_the_papers_protocol_says_what_it_is(run: Run, material: Path) -> None:
     assert "lesions leak" in outcome.err
     assert "1 of 1 trials" in outcome.out
     assert "Balanced accuracy" in outcome.out
+    assert "fitted on the images that it reports" in outcome.out
+    assert "Referral at the threshold" not in outcome.out
 
 
 @pytest.mark.parametrize(

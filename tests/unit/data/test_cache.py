@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,24 @@ def test_opening_again_decodes_nothing(
     second = open_cache(records, SMALL, tmp_path, pixel_aspect=1.0)
     np.testing.assert_array_equal(first.pixels, second.pixels)
     assert (first.offsets, first.shapes) == (second.offsets, second.shapes)
+
+
+def test_another_process_gets_the_file_and_not_its_pixels(
+    records: tuple[Record, ...], tmp_path: Path
+) -> None:
+    cache = open_cache(records, SMALL, tmp_path, pixel_aspect=1.0)
+    sent = pickle.dumps(cache)
+    # Names and places of the fields, far less than what they hold.
+    assert len(sent) < 0.2 * cache.pixels.nbytes
+    received = pickle.loads(sent)
+    np.testing.assert_array_equal(received.pixels, cache.pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        received.pixels[0] = 1
+    in_memory = dataclasses.replace(cache, pixels=np.array(cache.pixels))
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(in_memory)).field(records[0].image_id),
+        cache.field(records[0].image_id),
+    )
 
 
 def test_fields_cannot_be_changed(records: tuple[Record, ...], tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def test_the_official_two_folders_are_read_together(make_ham10000: Callable[...,
     assert folders == {"HAM10000_images_part_1": 14, "HAM10000_images_part_2": 14}
 
 
+def test_an_image_that_is_there_twice_must_be_the_same(make_ham10000: Callable[..., Path]) -> None:
+    directory = make_ham10000(lesions_per_class=3)
+    name = "ISIC_0000003.jpg"
+    copies = directory / "copies"
+    copies.mkdir()
+    (copies / name).write_bytes((directory / "images" / name).read_bytes())
+    assert all(record.path for record in read_ham10000(directory).records)
+
+    (copies / name).write_bytes((directory / "images" / "ISIC_0000004.jpg").read_bytes())
+    with pytest.raises(DataError, match=r"are both called ISIC_0000003 and differ; remove one"):
+        read_ham10000(directory)
+    # What belongs to no record is nobody's business.
+    (copies / name).rename(copies / "thumbnail.jpg")
+    (directory / "thumbnail.png").write_bytes(b"another")
+    assert all(record.path for record in read_ham10000(directory).records)
+
+
 def test_images_without_a_file_are_kept_and_marked(make_ham10000: Callable[..., Path]) -> None:
     directory = make_ham10000(lesions_per_class=3)
     (directory / "images" / "ISIC_0000003.jpg").unlink()

@@ -23,9 +23,9 @@ from dermassist.imaging import Preprocessing
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError, read_weights
 from dermassist.training import module as training_module
+from dermassist.training.checkpoint import WholeCheckpointIO
 from dermassist.training.module import SELECTION_METRIC, LesionModule
 from dermassist.training.run import (
-    RECORD_NAME,
     Parts,
     RunSettings,
     Start,
@@ -33,6 +33,7 @@ from dermassist.training.run import (
     read_record,
     train,
 )
+from dermassist.training.seen import RECORD_NAME, SAME_SPLIT, check_start
 
 EPOCHS = 3
 PREPROCESSING = Preprocessing(size_px=32)
@@ -207,6 +208,93 @@ def test_selected_and_last_weights_are_those_of_their_epochs(
     assert (watch.heads[1] != watch.heads[2]).any()
 
 
+def test_a_moved_run_keeps_its_best_epoch(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = [0.9, 0.2, 0.4]
+
+    def give_scores(self: LesionModule) -> None:
+        self.log(SELECTION_METRIC, scores[self.current_epoch])
+
+    monkeypatch.setattr(LesionModule, "on_validation_epoch_end", give_scores)
+    watch = Watch()
+    with pytest.raises(RuntimeError):
+        run(make_config(), material, tmp_path / "here", watch, DieIn(2))
+    (tmp_path / "here").rename(tmp_path / "there")
+    outcome = run(make_config(), material, tmp_path / "there", watch)
+    assert outcome.best_macro_f1 == pytest.approx(0.9)
+    torch.testing.assert_close(read_weights(outcome.best_weights)[HEAD], watch.heads[0])
+    # Finished and moved again, it still knows.
+    (tmp_path / "there").rename(tmp_path / "elsewhere")
+    again = run(make_config(), material, tmp_path / "elsewhere")
+    assert again.best_macro_f1 == pytest.approx(0.9)
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_one(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(make_config(stop_after=1), material, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    before = path.read_bytes()
+
+    def half(_content: object, target: Path) -> None:
+        target.write_bytes(before[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(KeyboardInterrupt):
+        WholeCheckpointIO().save_checkpoint({}, path)
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in path.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_ctrl_c_while_validating_saves_no_weights_of_another_kind(
+    material: Material, tmp_path: Path
+) -> None:
+    class StopInValidation(lightning.Callback):
+        def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+    stopped = run(make_config(), material, tmp_path / "run", StopInValidation())
+    assert not stopped.finished
+    assert not (tmp_path / "run" / "checkpoints" / "interrupted.ckpt").exists()
+
+
+def test_a_run_goes_on_with_as_many_devices(material: Material, tmp_path: Path) -> None:
+    config = make_config(stop_after=1)
+    run(config, material, tmp_path / "run")
+    path = tmp_path / "run" / RECORD_NAME
+    record = json.loads(path.read_text(encoding="utf-8"))
+    settings = RunSettings(tmp_path / "run", devices=2, accelerator="cpu", progress=False)
+    with pytest.raises(ConfigError, match="another number of devices"):
+        train(config, *material, settings, start=Start(start_weights()))
+    # Records of earlier versions do not say it; those runs had one.
+    del record["devices"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert run(config, material, tmp_path / "run").finished
+
+
+def test_a_network_starts_only_from_runs_of_its_own_part(
+    material: Material, tmp_path: Path
+) -> None:
+    origin = {"protocol": "lesion", "splits_sha256": "a", "fold": 1}
+    settings = RunSettings(tmp_path / "run", workers=0, accelerator="cpu", progress=False)
+    outcome = train(
+        make_config(stop_after=1), *material, settings, start=Start(start_weights()), origin=origin
+    )
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    for weights in (outcome.last_weights, checkpoint):
+        check_start(weights, origin)
+        for name in SAME_SPLIT:
+            with pytest.raises(ConfigError, match=f"same part of the same split; its {name} is"):
+                check_start(weights, {**origin, name: "other"})
+    alone = tmp_path / "downloads" / "weights.pth"
+    check_start(alone, origin)
+    (tmp_path / "run" / RECORD_NAME).write_text("{}")
+    with pytest.raises(DataError, match="is no record of a training"):
+        check_start(checkpoint, origin)
+
+
 @pytest.mark.parametrize("ema_decay", [0.0, 0.5])
 def test_frozen_layers_stay_bit_identical(
     material: Material, tmp_path: Path, ema_decay: float
@@ -342,7 +430,9 @@ def test_a_folder_of_another_training_is_refused_and_stays(
         (make_config(epochs=1), (Parts(parts.train[1:], parts.validation), cache)),
     ]
     for config, other in others:
-        with pytest.raises(ConfigError, match="another configuration or other data; give another"):
+        with pytest.raises(
+            ConfigError, match="another configuration, other data or another number"
+        ):
             run(config, other, directory)
     assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
 

@@ -87,7 +87,7 @@ def protocol(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.pooling import check_recipe, is_tested  # noqa: PLC0415
+    from dermassist.pooling import check_recipe, check_start_weights, is_tested  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
@@ -103,7 +103,9 @@ def protocol(
     check_recipe(tested, place, recipe=recipe, weights=weights, taught=teachers is not None)
     due = [trial for trial in wanted if trial not in tested]
     if due:
-        bench = replace(_bench(recipe, dataset, init, weights, cache), teachers=teachers)
+        check_start_weights(tested, place, described=describe_init(init))
+        bench = _bench(recipe, dataset, due, init=init, weights=weights, cache=cache)
+        bench = replace(bench, teachers=teachers)
         for trial in due:
             watched = sys.stdout.isatty() and not as_json
             run = RunSettings(runs / name.value / trial.name, workers=workers, progress=watched)
@@ -131,7 +133,13 @@ def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
 
 
 def _bench(
-    recipe: TrainingConfig, dataset: Ham10000, init: str, weights: str, cache: Path
+    recipe: TrainingConfig,
+    dataset: Ham10000,
+    due: Sequence[Trial],
+    *,
+    init: str,
+    weights: str,
+    cache: Path,
 ) -> Bench:
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.trial import Bench  # noqa: PLC0415
@@ -148,7 +156,7 @@ def _bench(
         recipe=recipe,
         cache=fields,
         pixel_aspect=dataset.pixel_aspect,
-        initial_weights=initial_weights(init),
+        initial_weights=initial_weights(init, *(trial.origin for trial in due)),
         initial_description=describe_init(init),
         weights=weights,
     )
@@ -177,13 +185,19 @@ def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -
         return
     names = ", ".join(trial.name for trial in tested)
     say(f"{len(tested)} of {len(every)} trials, answers pooled: {names}")
-    for table in (
-        overall_table(figures.report),
-        class_table(figures.report),
-        calibration_table(figures.error_before, figures.error_after),
-        referral_table(figures.referral),
-        set_table(figures.sets),
-    ):
+    tables = [overall_table(figures.report), class_table(figures.report)]
+    if figures.protocol == Protocol.PAPER.value:
+        say(
+            "Its temperature, threshold and sets were fitted on the images that it reports: read no"
+        )
+        say("calibration error from it; what they do is not shown.")
+    else:
+        tables += [
+            calibration_table(figures.error_before, figures.error_after),
+            referral_table(figures.referral),
+            set_table(figures.sets),
+        ]
+    for table in tables:
         say("")
         say(render_text(table))
     say("")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,7 +94,7 @@ def train(
     dataset = read_ham10000(data)
     trial = _trial(protocol, dataset.records, drawn, fold=fold, source=source)
     parts = Parts(trial.train, trial.validation)
-    weights = initial_weights(init)
+    weights = initial_weights(init, trial.origin)
     taught = read_teacher(teacher, trial.origin, recipe.preprocessing) if teacher else None
     start = Start(weights, taught)
     with progress("Decoding", len(dataset.records)) as advance:
@@ -141,10 +141,18 @@ def _trial(
     return lesion_trial(records, splits, fold=fold)
 
 
-def initial_weights(init: str) -> dict[str, Tensor]:
-    """Read the weights that ``--init`` names."""
-    from dermassist.model.weights import read_imagenet_weights, read_weights  # noqa: PLC0415
+def initial_weights(init: str, *origins: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Read the weights that ``--init`` names.
 
+    Args:
+        init: ``imagenet``, or a file.
+        origins: of the trainings that will start from them, which none may leak into.
+    """
+    from dermassist.model.weights import read_imagenet_weights, read_weights  # noqa: PLC0415
+    from dermassist.training.seen import check_start  # noqa: PLC0415
+
+    for origin in origins if init != IMAGENET else ():
+        check_start(Path(init), origin)
     return read_imagenet_weights() if init == IMAGENET else read_weights(Path(init))
 
 
@@ -152,7 +160,10 @@ def describe_init(init: str) -> str:
     """Name the start weights by what they are, not by where they lay."""
     if init == IMAGENET:
         return "torchvision's ImageNet-1k weights"
-    digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{init}: cannot be read as start weights ({error.strerror})") from error
     return f"{Path(init).name}, sha256 {digest}"
 
 

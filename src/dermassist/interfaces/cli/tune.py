@@ -131,7 +131,7 @@ def prepare_candidates(
         proxied(declaration.recipe, proxy).preprocessing,
         cache,
         dataset.pixel_aspect,
-        read_weights=partial(initial_weights, init),
+        read_weights=partial(initial_weights, init, trial.origin),
     )
     # Read once here, so that weights that cannot be are refused before anything is decoded.
     plan.read_weights()
