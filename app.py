@@ -4,5 +4,6 @@ from streamlit.starlette import App
 
 from dermassist.interfaces.app_server import PROGRAM
 from dermassist.interfaces.web.downloads import ROUTE
+from dermassist.interfaces.web.guard import GUARD
 
-app = App(PROGRAM, routes=[ROUTE])
+app = App(PROGRAM, routes=[ROUTE], middleware=[GUARD])

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dermassist.cases.archive import export_cases
     from dermassist.cases.book import CaseBook
-    from dermassist.cases.case import Case, CaseQuery, CaseSummary, Outcome
+    from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary, Outcome
 
-__all__ = ["Case", "CaseBook", "CaseQuery", "CaseSummary", "Outcome", "export_cases"]
+__all__ = [
+    "Case",
+    "CaseBook",
+    "CaseChangedError",
+    "CaseQuery",
+    "CaseSummary",
+    "Outcome",
+    "export_cases",
+]
 
 _MODULES = {"CaseBook": "book", "export_cases": "archive"}
 

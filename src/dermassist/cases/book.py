@@ -14,7 +14,7 @@ from typing import Self
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
-from dermassist.cases.case import Case, CaseQuery, CaseSummary, Outcome
+from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary, Outcome
 from dermassist.cases.database import forget_deleted, open_database, reading, writing
 from dermassist.cases.record import to_case, to_row, to_summary, update_row
 from dermassist.cases.schema import CaseRow, ImageRow
@@ -156,21 +156,49 @@ class CaseBook:
         with reading(self._engine, "the case book cannot be searched") as session:
             return session.scalars(counted).one()
 
-    def record_patient(self, case_id: str, patient: PatientDetails) -> Case:
+    def record_patient(
+        self, case_id: str, patient: PatientDetails, *, seen: Case | None = None
+    ) -> Case:
         """Replace the patient's details.
 
+        Args:
+            case_id: of the case.
+            patient: the new details.
+            seen: the case as it was shown to whoever gave them; by default whatever is stored is
+                replaced.
+
         Raises:
+            CaseChangedError: the stored details are no longer those that were seen.
             CaseError: there is no case of this number.
         """
-        return self._change(case_id, lambda case: replace(case, patient=patient))
 
-    def record_outcome(self, case_id: str, outcome: Outcome) -> Case:
+        def change(case: Case) -> Case:
+            if seen is not None and case.patient not in (seen.patient, patient):
+                raise _changed(case_id, "the patient's details are")
+            return replace(case, patient=patient)
+
+        return self._change(case_id, change)
+
+    def record_outcome(self, case_id: str, outcome: Outcome, *, seen: Case | None = None) -> Case:
         """Record what the lesion turned out to be; an earlier outcome is replaced.
 
+        Args:
+            case_id: of the case.
+            outcome: the new one.
+            seen: the case as it was shown to whoever found it; by default whatever is stored is
+                replaced.
+
         Raises:
+            CaseChangedError: the stored outcome is no longer the one that was seen.
             CaseError: there is no case of this number.
         """
-        return self._change(case_id, lambda case: replace(case, outcome=outcome))
+
+        def change(case: Case) -> Case:
+            if seen is not None and case.outcome not in (seen.outcome, outcome):
+                raise _changed(case_id, "the outcome is")
+            return replace(case, outcome=outcome)
+
+        return self._change(case_id, change)
 
     def delete(self, case_id: str) -> None:
         """Delete a case and its image for good.
@@ -210,3 +238,10 @@ def _row(session: Session, case_id: str, *, locked: bool = False) -> CaseRow:
 
 def _missing(case_id: str) -> CaseError:
     return CaseError(f"there is no case {case_id}; it may have been deleted")
+
+
+def _changed(case_id: str, what: str) -> CaseChangedError:
+    return CaseChangedError(
+        f"case {case_id[:8]} was changed meanwhile by somebody else: {what} no longer as it was "
+        "shown here; nothing was written. Look at the case as it is now, then decide"
+    )

@@ -18,6 +18,10 @@ LONGEST_TEXT = 200
 _LARGEST_NUMBER = 2**31 - 1
 
 
+class CaseChangedError(CaseError):
+    """A case that somebody else changed after it was shown; nothing was written."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What the lesion turned out to be.
@@ -106,7 +110,8 @@ class CaseQuery:
 
     Attributes:
         text: stands anywhere in the image's name, the patient's details or the remarks, in
-            whatever case; at most 200 characters.
+            whatever case, or begins the case's number with 8 characters or more; at most 200
+            characters.
         diagnosis: predicted.
         has_outcome: only cases with, or without, a recorded outcome.
         outcome: recorded as what the lesion turned out to be.

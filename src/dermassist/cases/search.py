@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 
 from dermassist.cases.case import Case, CaseQuery
 from dermassist.cases.schema import CaseRow
@@ -12,6 +12,8 @@ from dermassist.cases.timestamp import to_stored
 
 #: Control and format characters (zero-width ones, marks of direction), halves of surrogate pairs.
 _NOT_SEARCHED = frozenset({"Cc", "Cf", "Cs"})
+#: Characters of a case's number that the pages show; fewer would also find what nobody meant.
+SHORT_ID_LENGTH = 8
 
 
 def searched_text(case: Case) -> str:
@@ -46,7 +48,7 @@ def conditions(query: CaseQuery) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     text = fold(query.text)
     if text:
-        wanted.append(CaseRow.searched.contains(text, autoescape=True))
+        wanted.append(_holds(text))
     if query.diagnosis is not None:
         wanted.append(CaseRow.diagnosis == query.diagnosis.code)
     if query.referred is not None:
@@ -61,3 +63,11 @@ def conditions(query: CaseQuery) -> list[ColumnElement[bool]]:
     if query.until is not None:
         wanted.append(CaseRow.saved_at < to_stored(query.until))
     return wanted
+
+
+def _holds(text: str) -> ColumnElement[bool]:
+    """Return that a folded text stands in what is searched, or begins the case's number."""
+    searched = CaseRow.searched.contains(text, autoescape=True)
+    if len(text) < SHORT_ID_LENGTH:
+        return searched
+    return or_(searched, CaseRow.case_id.startswith(text, autoescape=True))

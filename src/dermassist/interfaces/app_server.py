@@ -9,7 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dermassist.errors import MissingExtraError
-from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MODEL_VARIABLE, check_address
+from dermassist.interfaces.app_settings import (
+    LARGEST_UPLOAD_MB,
+    MODEL_VARIABLE,
+    check_address,
+    password,
+)
 
 PROGRAM = Path(__file__).parent / "web" / "program.py"
 SERVED = PROGRAM.with_name("asgi.py")
@@ -34,11 +39,14 @@ def check_startable(address: str) -> None:
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
-        ConfigError: the address is open to others and no password is set.
+        ConfigError: the address is open to others and no password is set, or the one that is set
+            is refused.
     """
     if any(find_spec(name) is None for name in ("streamlit", "sqlalchemy", "fpdf")):
         raise MissingExtraError("The app", extra="app")
     check_address(address)
+    # On this machine's own address too: every page would fail on one that is too short.
+    password()
 
 
 def serve(
@@ -53,7 +61,8 @@ def serve(
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
-        ConfigError: the address is open to others and no password is set.
+        ConfigError: the address is open to others and no password is set, or the one that is set
+            is refused.
     """
     check_startable(address)
     chosen = {} if model is None else {MODEL_VARIABLE: str(model)}

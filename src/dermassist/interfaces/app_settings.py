@@ -56,9 +56,11 @@ def is_loopback(address: str | None) -> bool:
     if address == "localhost":
         return True
     try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
+        given = ipaddress.ip_address(address.strip("[]"))
     except ValueError:
         return False
+    # A socket for both versions of IP names IPv4 addresses in the form of IPv6.
+    return (getattr(given, "ipv4_mapped", None) or given).is_loopback
 
 
 def check_address(address: str | None) -> None:

@@ -12,45 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Selectbox
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
-from dermassist.diagnosis import DIAGNOSES, Diagnosis
+from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import CaseError
 from dermassist.explain.words import percent
 from dermassist.interfaces.cli import _run
-from dermassist.interfaces.web.downloads import Offer
-from dermassist.interfaces.web.screens.batch import Row, distinct
+from dermassist.interfaces.web.screens.batch import Batch, distinct
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.model.bundle import GRAPH_NAME, read_bundle, write_bundle
 
 from .conftest import ACCEPT, Open, photo_of
-
-
-def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    """Choose a file on the page Analyse."""
-    return app.file_uploader[0].upload(name, content, "image/png").run()
-
-
-def upload_all(app: AppTest, files: dict[str, bytes]) -> AppTest:
-    """Choose several files on the page Analyse at once."""
-    uploader = app.file_uploader[0]
-    for name, content in files.items():
-        uploader.upload(name, content, "image/png")
-    return app.run()
-
-
-def explained(app: AppTest) -> Selectbox[Diagnosis]:
-    """Return the choice of the diagnosis whose evidence is shown."""
-    return next(box for box in app.selectbox if box.label == "Explain")
-
-
-def texts(app: AppTest) -> str:
-    """Return all that the page says."""
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in (*kinds, app.success) for element in kind)
+from .page import batch_of, download, explained, field, texts, upload, upload_all
 
 
 def test_the_notice_comes_first_and_once(open_app: Open) -> None:
@@ -274,21 +248,8 @@ def test_batch_puts_the_most_suspicious_first_and_survives_a_bad_file(
     assert len(app.error) == 1
     assert "broken" in app.error[0].value
     assert book.count() == 3
-    rows: tuple[Row, ...] = app.session_state["batch"]
-    assert [row.name for row in rows if row.error] == ["broken.png"]
-
-
-def download(app: AppTest, key: str) -> bytes:
-    """Return what a download gives."""
-    offered: dict[str, Offer] = app.session_state["downloads"]
-    return offered[key].file.make()
-
-
-def batch_of(app: AppTest, files: dict[str, bytes]) -> AppTest:
-    uploader = app.file_uploader(key="batch upload")
-    for name, content in files.items():
-        uploader.upload(name, content, "image/png")
-    return next(button for button in app.button if button.label == "Answer all").click().run()
+    batch: Batch = app.session_state["batch"]
+    assert [row.name for row in batch.rows if row.error] == ["broken.png"]
 
 
 def test_reports_of_a_batch_are_named_and_one_deleted_case_stops_none(
@@ -370,7 +331,7 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     assert outcome is not None
     assert (outcome.diagnosis, outcome.source) == (DIAGNOSES[4], "histology")
 
-    app.text_input(key=f"case {first.case_id} patient_id").input("4711")
+    field(app, "Patient ID").input("4711")
     next(button for button in app.button if button.label == "Save details").click().run()
     assert book.load(first.case_id).patient.patient_id == "4711"
     assert "**Patient:** 4711" in texts(app)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from dermassist.errors import ConfigError, MissingExtraError
 from dermassist.interfaces import app_server
-from dermassist.interfaces.app_server import OPTIONS, command, serve
+from dermassist.interfaces.app_server import OPTIONS, check_startable, command, serve
 from dermassist.interfaces.app_settings import (
     check_address,
     is_loopback,
@@ -64,6 +64,8 @@ def test_no_page_is_served_past_the_entrance() -> None:
         ("127.8.9.1", True),
         ("::1", True),
         ("[::1]", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.168.1.5", False),
         ("0.0.0.0", False),
         ("::", False),
         ("192.168.1.5", False),
@@ -93,6 +95,18 @@ def test_the_app_itself_refuses_an_open_address(open_app: Open) -> None:
     st.config.set_option("server.address", "0.0.0.0")
     app = open_app(accepted=False)
     assert "The app does not start" in app.error[0].value
+    assert not app.button
+
+
+def test_a_password_that_is_too_short_is_refused_at_the_start(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERMASSIST_PASSWORD", "short")
+    with pytest.raises(ConfigError, match="at least 8 characters"):
+        check_startable("localhost")
+    app = open_app(accepted=False)
+    assert not app.exception
+    assert "must have at least 8 characters" in app.error[0].value
     assert not app.button
 
 

@@ -31,6 +31,21 @@ def from_the_clone(port: int) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
 
 
+def by_another_server(port: int) -> list[str]:
+    return [sys.executable, "-m", "uvicorn", "app:app", "--host=0.0.0.0", f"--port={port}"]
+
+
+def network_address() -> str | None:
+    """Return an address of this machine that others may reach, if there is one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Of the documentation's own network; nothing is sent.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
 @contextmanager
 def served(start: Start, cases: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     with socket.socket() as probe:
@@ -62,9 +77,9 @@ def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the app did not start")
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
+def get(port: int, path: str, *, host: str = "localhost") -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(f"http://localhost:{port}/{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}/{path}", timeout=10) as response:
             return int(response.status), response.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -100,3 +115,20 @@ def test_pages_and_downloads_are_served_to_this_machine_alone(start: Start, tmp_
         process.send_signal(signal.SIGINT)
         # It ends by itself: a negative status would be that of a signal.
         assert process.wait(timeout=30) >= 0
+
+
+@pytest.mark.slow
+def test_another_server_on_every_address_serves_this_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = network_address()
+    if address is None or address.startswith("127."):
+        pytest.skip("needs a network address of this machine")
+    for name in ("DERMASSIST_PASSWORD", "DERMASSIST_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with served(by_another_server, tmp_path / "cases") as (port, _):
+        assert get(port, "")[0] == 200
+        for path in ("", "_stcore/health", "downloads/guessed/DermAssist_Report.pdf"):
+            status, said = get(port, path, host=address)
+            assert status == 403
+            assert b"set DERMASSIST_PASSWORD" in said

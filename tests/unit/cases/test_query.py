@@ -57,6 +57,17 @@ def test_a_text_is_not_found_across_two_fields(book: CaseBook) -> None:
     assert book.count(CaseQuery(text="anna back")) == book.count(CaseQuery(text="annaback")) == 0
 
 
+def test_a_case_is_found_by_the_number_that_the_pages_show(book: CaseBook) -> None:
+    image = image_bytes()
+    case_id, _ = (book.save(assessment_of(image), image).case_id for _ in range(2))
+    for text in (case_id, case_id[:8], f" {case_id[:8].upper()} ", case_id[:13]):
+        assert [found.case_id for found in book.search(CaseQuery(text=text))] == [case_id]
+        assert book.count(CaseQuery(text=text)) == 1
+    # Fewer characters would find what happens to hold them; so would its end.
+    for text in (case_id[:7], case_id[-12:], "%" * 8, "_" * 8):
+        assert book.count(CaseQuery(text=text)) == 0
+
+
 @given(TEXTS)
 def test_folding_forgets_case_and_form_and_stands_still(text: str) -> None:
     folded = fold(text)

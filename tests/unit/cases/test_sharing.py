@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dermassist.cases import Case, CaseBook, CaseQuery, Outcome, database
+from dermassist.cases import Case, CaseBook, CaseChangedError, CaseQuery, Outcome, database
 from dermassist.cases.database import FILE_NAME
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import CaseError
@@ -77,6 +77,45 @@ def test_a_change_made_meanwhile_is_not_lost(folder: Path) -> None:
         for text in ("found by one", "named by other"):
             assert one.count(CaseQuery(text=text)) == 1
         assert one.search()[0].patient_name == "named by other"
+
+
+def test_what_was_not_seen_is_not_overwritten(folder: Path) -> None:
+    mine, theirs = PatientDetails(name="mine"), PatientDetails(name="theirs")
+    benign, malignant = Outcome(Diagnosis.NV, "clinician"), Outcome(Diagnosis.MEL, "histology")
+    with CaseBook.open(folder) as one, CaseBook.open(folder) as other:
+        case_id = save(one)
+        seen = one.load(case_id)
+        other.record_patient(case_id, theirs, seen=seen)
+        other.record_outcome(case_id, malignant, seen=seen)
+        with pytest.raises(CaseChangedError, match=r"patient's details are no longer .* nothing"):
+            one.record_patient(case_id, mine, seen=seen)
+        with pytest.raises(CaseChangedError, match=r"the outcome is no longer .* nothing was writ"):
+            one.record_outcome(case_id, benign, seen=seen)
+        case = one.load(case_id)
+        assert (case.patient, case.outcome) == (theirs, malignant)
+        assert one.count(CaseQuery(text="mine")) == 0
+        # Nothing is lost by writing once more what is there.
+        one.record_outcome(case_id, malignant, seen=seen)
+        assert one.record_patient(case_id, mine, seen=case).outcome == malignant
+        assert one.record_outcome(case_id, benign, seen=case).patient == mine
+
+
+def test_only_one_of_many_who_saw_the_same_is_written(book: CaseBook) -> None:
+    case_id = save(book)
+    seen = book.load(case_id)
+
+    def work(number: int) -> str | None:
+        try:
+            book.record_outcome(case_id, Outcome(None, "clinician", f"{number}"), seen=seen)
+        except CaseChangedError:
+            return None
+        return f"{number}"
+
+    with ThreadPoolExecutor(8) as pool:
+        (written,) = (text for text in pool.map(work, range(16)) if text is not None)
+    outcome = book.load(case_id).outcome
+    assert outcome is not None
+    assert outcome.remarks == written
 
 
 @pytest.fixture

@@ -8,5 +8,6 @@ from pathlib import Path
 from streamlit.starlette import App
 
 from dermassist.interfaces.web.downloads import ROUTE
+from dermassist.interfaces.web.guard import GUARD
 
-app = App(Path(__file__).with_name("program.py"), routes=[ROUTE])
+app = App(Path(__file__).with_name("program.py"), routes=[ROUTE], middleware=[GUARD])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from dermassist.errors import ConfigError
-from dermassist.interfaces.app_settings import check_address
+from dermassist.interfaces.app_settings import check_address, password
 from dermassist.interfaces.web.downloads import withdraw_all
 from dermassist.interfaces.web.entrance import accepted, admitted
 from dermassist.interfaces.web.screens.analyse import analyse_page
 from dermassist.interfaces.web.screens.batch import batch_page
-from dermassist.interfaces.web.screens.cases import cases_page
+from dermassist.interfaces.web.screens.cases import cases_page, forget_forms
 from dermassist.interfaces.web.screens.guide import guide_page
 from dermassist.interfaces.web.screens.model import model_page
 from dermassist.interfaces.web.style import STYLE
@@ -25,6 +25,8 @@ def main() -> None:
     try:
         # Streamlit listens on every address where none is set.
         check_address(st.get_option("server.address"))
+        # One that is refused must not fail later, in the middle of the page.
+        password()
     except ConfigError as error:
         st.error(f"The app does not start: {error}.")
         st.stop()
@@ -45,6 +47,7 @@ def main() -> None:
     if st.session_state.get(_PAGE) != chosen.title:
         st.session_state[_PAGE] = chosen.title
         withdraw_all()
+        forget_forms()
     chosen.run()
 
 

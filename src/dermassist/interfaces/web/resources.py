@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from dermassist.cases import CaseBook
+from dermassist.errors import DataError
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, MODEL_VARIABLE, cases_folder
 from dermassist.measured import Measured, read_measured
@@ -16,10 +17,17 @@ from dermassist.measured import Measured, read_measured
 
 @dataclass(frozen=True)
 class Model:
-    """The loaded model, which answers many sessions at once, and what was measured of it."""
+    """The loaded model, which answers many sessions at once, and what was measured of it.
+
+    Attributes:
+        classifier: that answers.
+        measured: ``None`` where nothing was, or nothing that can be read.
+        unreadable: why what was measured cannot be read; ``None`` where it can, or there is none.
+    """
 
     classifier: Classifier
     measured: Measured | None
+    unreadable: str | None = None
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -27,7 +35,11 @@ def model() -> Model:
     """Load the model once for all sessions."""
     directory = os.environ.get(MODEL_VARIABLE)
     classifier = Classifier.load(Path(directory) if directory else None)
-    return Model(classifier, read_measured(classifier.manifest))
+    try:
+        return Model(classifier, read_measured(classifier.manifest))
+    except DataError as error:
+        # Figures of another version do not keep a model from answering.
+        return Model(classifier, None, unreadable=str(error))
 
 
 @st.cache_resource(show_spinner="Opening the case book")

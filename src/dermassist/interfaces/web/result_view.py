@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
+from dermassist.errors import DataError
+from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.decision import ReferralMeasures
 from dermassist.explain.overlay import (
     OPACITY,
     blend,
@@ -22,9 +25,9 @@ from dermassist.explain.words import explain_in_words, percent
 from dermassist.interfaces.web.charts import probability_chart, probability_words
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.patient_form import patient_line
-from dermassist.interfaces.web.resources import model
+from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.text import escaped, unbroken
-from dermassist.measured import read_referral
+from dermassist.measured import Measured, read_referral
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
@@ -51,6 +54,7 @@ class Shown:
         pixels: of the upright image ``(H, W, 3)`` uint8.
         patient: as far as stated.
         seconds: that the answer took; ``None`` for one from the case book.
+        case_id: in the case book; ``None`` for what is not kept there.
     """
 
     assessment: Assessment
@@ -58,6 +62,7 @@ class Shown:
     pixels: NDArray[np.uint8]
     patient: PatientDetails
     seconds: float | None = None
+    case_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,19 @@ def manifest_of(info: ModelInfo) -> Manifest | None:
     """Return the loaded model's manifest, if it is that of the model that answered."""
     manifest = model().classifier.manifest
     return manifest if (manifest.name, manifest.version) == (info.name, info.version) else None
+
+
+def measured_of(info: ModelInfo) -> Measured | None:
+    """Return what was measured of the model that answered, if that is the loaded one."""
+    return model().measured if manifest_of(info) is not None else None
+
+
+def _referral_of(info: ModelInfo) -> ReferralMeasures[Estimate] | None:
+    try:
+        return read_referral(manifest_of(info))
+    except DataError:
+        # Figures of another version are not measured for this one; the answer stands without.
+        return None
 
 
 def _show_answer(shown: Shown) -> None:
@@ -127,7 +145,7 @@ def _show_referral(assessment: Assessment) -> None:
         f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
         f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
-    measured = read_referral(manifest_of(assessment.model))
+    measured = _referral_of(assessment.model)
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:
@@ -172,7 +190,8 @@ def _show_pictures(shown: Shown, choice: Choice) -> None:
     )
     left, right = st.columns(2)
     left.image(shown.pixels, caption="Original", width="stretch", alt="The image as given")
-    words = explain_in_words(assessment, diagnosis=explained, measured=model().measured)
+    measured = measured_of(assessment.model)
+    words = explain_in_words(assessment, diagnosis=explained, measured=measured)
     right.image(overlay, caption=f"Evidence for {explained}", width="stretch", alt=words.location)
     _show_scale(assessment.explanation.scale, signed=signed)
     st.markdown(unbroken(escaped(words.text, longest=2000)))
@@ -232,11 +251,23 @@ def _files(shown: Shown, choice: Choice, options: ReportOptions) -> dict[str, Fi
         return (json.dumps(assessment.to_dict(), indent=1) + "\n").encode()
 
     return {
-        "PDF report": File(DEFAULT_NAME, "application/pdf", pdf),
-        "Overlay": File(OVERLAY_NAME, "image/png", overlay),
-        "Heatmap": File(HEATMAP_NAME, "image/png", heatmap),
-        "JSON": File(ASSESSMENT_NAME, "application/json", record),
+        "PDF report": File(DEFAULT_NAME, "application/pdf", _while_kept(shown, pdf)),
+        "Overlay": File(OVERLAY_NAME, "image/png", _while_kept(shown, overlay)),
+        "Heatmap": File(HEATMAP_NAME, "image/png", _while_kept(shown, heatmap)),
+        "JSON": File(ASSESSMENT_NAME, "application/json", _while_kept(shown, record)),
     }
+
+
+def _while_kept(shown: Shown, make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """Return what makes a file, until the case is deleted, in whatever session."""
+
+    def made() -> bytes:
+        if shown.case_id is not None:
+            # Refuses one that is gone.
+            case_book().load(shown.case_id)
+        return make()
+
+    return made
 
 
 def _unprinted(shown: Shown) -> tuple[str, ...]:
@@ -259,8 +290,3 @@ def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) 
         options=options,
     )
     return render_pdf(content)
-
-
-def share_column(label: str) -> Any:
-    """Return a table column of per cents, drawn as bars."""
-    return st.column_config.ProgressColumn(label, format="%.1f %%", min_value=0.0, max_value=100.0)

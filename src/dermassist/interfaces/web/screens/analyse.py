@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
@@ -18,12 +21,13 @@ from dermassist.interfaces.web.proportions import assess_file, proportions_field
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
+from dermassist.interfaces.web.unanswered import unanswered_words
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
-_ANALYSES, _REFUSED, _INTAKES, _COUNT = "analyses", "refused", "intakes", "images"
+_ANALYSES, _ROUND, _INTAKES, _NUMBERS = "analyses", "round", "intakes", "image numbers"
 _LOOKED_AT, _OPENED, _PATIENTS = "looked at", "opened", "patients"
 
 
@@ -45,7 +49,7 @@ class Analysis:
     Attributes:
         number: counts this session's images.
         assessment: of the image.
-        patient: as far as stated.
+        patient: as far as stated, when it was answered; the case book has what was corrected.
         seconds: that the answer took.
         case_id: in the case book, which then holds the image.
         content: the image, where the case book does not hold it.
@@ -61,6 +65,23 @@ class Analysis:
     error: str | None = None
 
 
+@dataclass(eq=False)
+class Round:
+    """The images that were given last, and how far their answering has come.
+
+    Attributes:
+        names: of the files, in order.
+        done: how many of them were answered or refused.
+        refused: why, for each that was.
+        first: number of the first answered one until it is looked at.
+    """
+
+    names: tuple[str, ...]
+    done: int = 0
+    refused: list[str] = field(default_factory=list)
+    first: int | None = None
+
+
 def analyse_page() -> None:
     """Take images and show their answers, one at a time."""
     st.title("Analyse", anchor=False)
@@ -71,9 +92,16 @@ def analyse_page() -> None:
         st.rerun()
     if given:
         st.error("Correct the patient's details first; then the images are answered.")
-    for reason in st.session_state.get(_REFUSED, ()):
+    latest: Round = st.session_state.get(_ROUND, Round(()))
+    stopped = unanswered_words(latest.names, latest.done)
+    if stopped is not None:
+        st.error(escaped(stopped, longest=1000))
+    for reason in latest.refused:
         st.error(escaped(reason, longest=600))
     analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
+    if latest.first is not None:
+        st.session_state[_LOOKED_AT] = latest.first
+        latest.first = None
     if not analyses:
         st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
         return
@@ -131,33 +159,42 @@ def _input() -> list[Given]:
 
 def _take(given: Sequence[Given], patient: PatientDetails) -> None:
     """Answer and keep what was given; the first of it is looked at next."""
+    taken = given if len(given) <= MOST_ANALYSED else ()
+    latest = st.session_state[_ROUND] = Round(tuple(image.name for image in taken))
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
-    if len(given) > MOST_ANALYSED:
-        reason = f"{len(given)} images are too many here: choose {MOST_ANALYSED} at most, or Batch."
-        st.session_state[_REFUSED] = (reason,)
-        return
-    answered, refused = [], []
+    if taken:
+        _answer_all(taken, patient, latest)
+    else:
+        latest.refused.append(
+            f"{len(given)} images are too many here: choose {MOST_ANALYSED} at most, or Batch."
+        )
+
+
+def _answer_all(given: Sequence[Given], patient: PatientDetails, latest: Round) -> None:
+    # A click meanwhile ends this at its next touch of the page or of the session's state. So each
+    # result is put at once where the next drawing finds it, without such a touch.
+    analyses: list[Analysis] = st.session_state.setdefault(_ANALYSES, [])
+    numbers: Iterator[int] = st.session_state.setdefault(_NUMBERS, count(1))
     bar = st.progress(0.0) if len(given) > 1 else None
-    for done, image in enumerate(given, start=1):
+    for image in given:
         try:
-            answered.append(_answer(image, patient))
+            answered = _answer(image, patient, numbers)
         except DermAssistError as error:
-            refused.append(str(error))
+            latest.refused.append(str(error))
+        else:
+            latest.first = latest.first or answered.number
+            analyses.insert(answered.number - latest.first, answered)
+            del analyses[MOST_ANALYSED:]
+        latest.done += 1
         if bar is not None:
-            bar.progress(done / len(given), f"{done} of {len(given)}")
-    st.session_state[_REFUSED] = tuple(refused)
-    if answered:
-        earlier: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
-        st.session_state[_ANALYSES] = (*answered, *earlier)[:MOST_ANALYSED]
-        st.session_state[_LOOKED_AT] = answered[0].number
+            bar.progress(latest.done / len(given), f"{latest.done} of {len(given)}")
 
 
-def _answer(image: Given, patient: PatientDetails) -> Analysis:
+def _answer(image: Given, patient: PatientDetails, numbers: Iterator[int]) -> Analysis:
     started = time.perf_counter()
     assessment = assess_file(image.content, name=image.name, proportions=image.proportions)
     seconds = time.perf_counter() - started
-    number = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
-    answered = Analysis(number, assessment, patient, seconds, content=image.content)
+    answered = Analysis(next(numbers), assessment, patient, seconds, content=image.content)
     if image.is_sample:
         return answered
     try:
@@ -205,16 +242,34 @@ def _show(analysis: Analysis) -> None:
 
 def _opened(analysis: Analysis) -> Shown:
     """Return what to draw; only the image looked at is kept decoded."""
-    opened: tuple[int, Shown] | None = st.session_state.pop(_OPENED, None)
-    content = analysis.content
-    if content is None:
-        # Read at every drawing, which also tells whether the case is still there.
-        content = case_book().image(analysis.case_id or "")
+    opened: tuple[int, NDArray[np.uint8]] | None = st.session_state.pop(_OPENED, None)
+    content, patient = _content_and_patient(analysis)
     if opened is None or opened[0] != analysis.number:
-        pixels = read_image(content, name=analysis.assessment.image.name).pixels
-        opened = (
-            analysis.number,
-            Shown(analysis.assessment, content, pixels, analysis.patient, analysis.seconds),
-        )
+        name = analysis.assessment.image.name
+        opened = (analysis.number, read_image(content, name=name).pixels)
     st.session_state[_OPENED] = opened
-    return opened[1]
+    return Shown(
+        analysis.assessment, content, opened[1], patient, analysis.seconds, analysis.case_id
+    )
+
+
+def _content_and_patient(analysis: Analysis) -> tuple[bytes, PatientDetails]:
+    """Return the image and whose it is, from the case book where that holds them.
+
+    Read at every drawing, which tells what was corrected meanwhile, and whether the case is still
+    there.
+    """
+    if analysis.content is not None:
+        return analysis.content, analysis.patient
+    case_id = analysis.case_id or ""
+    return case_book().image(case_id), case_book().load(case_id).patient
+
+
+def forget_analysis(case_id: str) -> None:
+    """Drop a deleted case from what this session has at hand."""
+    analyses: list[Analysis] = st.session_state.get(_ANALYSES, [])
+    analyses[:] = [analysis for analysis in analyses if analysis.case_id != case_id]
+    for name in (_OPENED, _LOOKED_AT):
+        st.session_state.pop(name, None)
+    latest: Round = st.session_state.get(_ROUND, Round(()))
+    latest.first = None

@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.proportions import assess_file, proportions_field
 from dermassist.interfaces.web.resources import case_book
-from dermassist.interfaces.web.result_view import Shown, make_pdf, share_column
+from dermassist.interfaces.web.result_view import Shown, make_pdf
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
+from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
+from dermassist.interfaces.web.unanswered import unanswered_words
 from dermassist.report import ReportOptions
 from dermassist.results import Prediction
 
@@ -50,6 +52,21 @@ class Row:
     error: str | None = None
 
 
+@dataclass(eq=False)
+class Batch:
+    """The files that were given last, and their rows as far as they are answered.
+
+    Attributes:
+        names: of the files, in order.
+        done: how many of them were answered or refused.
+        rows: of these.
+    """
+
+    names: tuple[str, ...]
+    done: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+
 def batch_page() -> None:
     """Take many images and show one table."""
     st.title("Batch", anchor=False)
@@ -68,22 +85,33 @@ def batch_page() -> None:
         if len(uploads) > LARGEST_BATCH:
             st.error(f"{len(uploads)} images are too many at once; choose {LARGEST_BATCH} at most.")
         else:
-            st.session_state[_BATCH] = _answer_all(uploads, proportions)
-    rows: Sequence[Row] = st.session_state.get(_BATCH, ())
-    if not rows:
+            _answer_all(uploads, proportions)
+    batch: Batch = st.session_state.get(_BATCH, Batch(()))
+    stopped = unanswered_words(batch.names, batch.done)
+    if stopped is not None:
+        st.error(escaped(stopped, longest=1000))
+    if batch.rows:
+        _show(batch.rows)
+    elif stopped is None:
         st.info("Choose images, then Answer all. Every answered image is kept in the case book.")
-        return
-    _show(rows)
 
 
-def _answer_all(uploads: Sequence[Any], proportions: float) -> tuple[Row, ...]:
+def _answer_all(uploads: Sequence[Any], proportions: float) -> None:
+    # A click meanwhile ends this at its next touch of the page or of the session's state. So the
+    # batch before is cleared first, and each row is put at once where the next drawing finds it.
+    batch = st.session_state[_BATCH] = Batch(tuple(upload.name for upload in uploads))
     bar = st.progress(0.0)
-    rows = []
-    for done, upload in enumerate(uploads, start=1):
-        rows.append(_answer(upload.name, upload.getvalue(), proportions))
-        bar.progress(done / len(uploads), f"{done} of {len(uploads)}")
+    for upload in uploads:
+        batch.rows.append(_answer(upload.name, upload.getvalue(), proportions))
+        batch.done += 1
+        bar.progress(batch.done / len(uploads), f"{batch.done} of {len(uploads)}")
     bar.empty()
-    return tuple(rows)
+
+
+def forget_row(case_id: str) -> None:
+    """Drop a deleted case, and its small picture, from this session's table."""
+    batch: Batch = st.session_state.get(_BATCH, Batch(()))
+    batch.rows[:] = [row for row in batch.rows if row.case_id != case_id]
 
 
 def _answer(name: str, content: bytes, proportions: float) -> Row:
@@ -119,7 +147,11 @@ def _show(rows: Sequence[Row]) -> None:
     st.markdown(f"{len(answered)} answered, {len(failed)} not. The most suspicious stand first.")
     if answered:
         st.dataframe(
-            [_cells(row) for row in answered],
+            share_table(
+                [_cells(row) for row in answered],
+                ("confidence", "malignancy"),
+                pictures=("image",),
+            ),
             column_config=_columns(),
             hide_index=True,
             row_height=_ROW_PX,
@@ -144,10 +176,10 @@ def _cells(row: Row) -> dict[str, Any]:
     referral = prediction.referral
     return {
         "image": row.thumbnail,
-        "malignancy": 100.0 * prediction.malignancy,
+        "malignancy": prediction.malignancy,
         "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
         "diagnosis": str(prediction.diagnosis),
-        "confidence": 100.0 * prediction.confidence,
+        "confidence": prediction.confidence,
         "file": visible(row.name, longest=60),
         "case": (row.case_id or "")[:8],
     }
@@ -158,8 +190,8 @@ def _columns() -> dict[str, Any]:
         "image": st.column_config.ImageColumn("Image"),
         "file": "File",
         "diagnosis": "Diagnosis",
-        "confidence": share_column("Confidence"),
-        "malignancy": share_column("MEL, BCC, AKIEC"),
+        "confidence": st.column_config.NumberColumn("Confidence"),
+        "malignancy": st.column_config.NumberColumn("MEL, BCC, AKIEC"),
         "referral": "Referral advised",
         "case": "Case",
     }

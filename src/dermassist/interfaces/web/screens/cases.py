@@ -3,29 +3,61 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import streamlit as st
 
-from dermassist.cases import Case, CaseQuery, CaseSummary, Outcome, export_cases
+from dermassist.cases import (
+    Case,
+    CaseChangedError,
+    CaseQuery,
+    CaseSummary,
+    Outcome,
+    export_cases,
+)
 from dermassist.cases.case import SOURCES
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
-from dermassist.interfaces.web.downloads import File, download_link, offer
+from dermassist.interfaces.web.downloads import File, download_link, offer, withdraw_all
 from dermassist.interfaces.web.patient_form import patient_form
 from dermassist.interfaces.web.resources import case_book
-from dermassist.interfaces.web.result_view import Shown, share_column, show_result
+from dermassist.interfaces.web.result_view import Shown, show_result
+from dermassist.interfaces.web.screens.analyse import forget_analysis
+from dermassist.interfaces.web.screens.batch import forget_row
+from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
+from dermassist.patient import PatientDetails
 
 PAGE_SIZE = 50
-_OPEN = "open case"
+_OPEN, _FORMS, _DRAWN = "open case", "case forms", "case forms drawn"
 _OTHER = "none of the seven (say what in the remarks)"
 _FINAL = [*map(str, DIAGNOSES), _OTHER]
 _YES_NO = {"all": None, "yes": True, "no": False}
+
+
+@dataclass(frozen=True, eq=False)
+class Forms:
+    """The forms of the open case.
+
+    Attributes:
+        case: from which they were drawn: all that their user has seen.
+        key: of their fields; another one whenever they are drawn anew.
+        said: why they were, where somebody must know.
+    """
+
+    case: Case
+    key: str
+    said: str = ""
+
+
+def forget_forms() -> None:
+    """Draw the forms anew, from what is stored, when the page is next shown."""
+    st.session_state.pop(_FORMS, None)
 
 
 def cases_page() -> None:
@@ -38,6 +70,7 @@ def cases_page() -> None:
             _show_case(case_id)
     except DermAssistError as error:
         st.session_state.pop(_OPEN, None)
+        forget_forms()
         st.error(escaped(str(error), longest=400))
 
 
@@ -67,7 +100,9 @@ def _show_list() -> None:
 
 
 def _query() -> CaseQuery:
-    text = st.text_input("Search", placeholder="file, patient, body site, remarks", key="search")
+    text = st.text_input(
+        "Search", placeholder="file, patient, body site, remarks, case", key="search"
+    )
     columns = st.columns(4)
     diagnosis = columns[0].selectbox(
         "Answered", DIAGNOSES, index=None, format_func=str, placeholder="any", key="answered"
@@ -106,15 +141,15 @@ def _title(summary: CaseSummary) -> str:
 
 def _show_table(shown: Sequence[CaseSummary]) -> None:
     st.dataframe(
-        [_cells(summary) for summary in shown],
+        share_table([_cells(summary) for summary in shown], ("confidence", "malignancy")),
         hide_index=True,
         column_config={
             "saved": "Saved (UTC)",
             "file": "File",
             "patient": "Patient",
             "answer": "Answer",
-            "confidence": share_column("Confidence"),
-            "malignancy": share_column("MEL, BCC, AKIEC"),
+            "confidence": st.column_config.NumberColumn("Confidence"),
+            "malignancy": st.column_config.NumberColumn("MEL, BCC, AKIEC"),
             "referral": "Referral advised",
             "outcome": "Outcome",
             "case": "Case",
@@ -134,8 +169,8 @@ def _cells(summary: CaseSummary) -> dict[str, Any]:
         "file": visible(summary.image_name, longest=60),
         "patient": visible(" ".join((summary.patient_id, summary.patient_name)).strip()),
         "answer": str(summary.diagnosis),
-        "confidence": 100.0 * summary.confidence,
-        "malignancy": 100.0 * summary.malignancy,
+        "confidence": summary.confidence,
+        "malignancy": summary.malignancy,
         "referral": {None: "not measured", True: "yes", False: "no"}[summary.referred],
         "outcome": found,
         "case": summary.case_id[:8],
@@ -145,51 +180,104 @@ def _cells(summary: CaseSummary) -> dict[str, Any]:
 def _show_case(case_id: str) -> None:
     case, image = case_book().load(case_id), case_book().image(case_id)
     if st.button("Back to all cases"):
+        forget_forms()
         del st.session_state[_OPEN]
         st.rerun()
     st.title(f"Case {case_id[:8]}", anchor=False)
     st.caption(f"Saved {case.saved_at[:19].replace('T', ' ')} UTC")
-    show_result(Shown(case.assessment, image, read_image(image).pixels, case.patient))
-    _show_patient(case)
-    _show_outcome(case)
+    forms = _forms(case)
+    if forms.said:
+        st.error(escaped(forms.said, longest=6000))
+    pixels = read_image(image).pixels
+    show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id))
+    _show_patient(forms)
+    _show_outcome(forms)
     _show_removal(case)
 
 
-def _show_patient(case: Case) -> None:
+def _forms(case: Case) -> Forms:
+    """Return what the forms were drawn from: what somebody else stored since was not seen."""
+    forms: Forms | None = st.session_state.get(_FORMS)
+    if forms is None or forms.case.case_id != case.case_id:
+        return _draw_anew(case)
+    return forms
+
+
+def _draw_anew(case: Case, said: str = "") -> Forms:
+    # Fields of another key forget what they held.
+    drawn = st.session_state[_DRAWN] = st.session_state.get(_DRAWN, 0) + 1
+    forms = st.session_state[_FORMS] = Forms(case, f"case form {drawn}", said)
+    return forms
+
+
+def _save(change: Callable[[], Case], forms: Forms, entered: str) -> None:
+    """Write what was entered; where that is refused, say so, with the entries, and draw anew."""
+    said = ""
+    try:
+        case = change()
+    except CaseChangedError as error:
+        case = case_book().load(forms.case.case_id)
+        said = f"{error}. Entered, but not saved: {entered}."
+    _draw_anew(case, said)
+    st.rerun()
+
+
+def _show_patient(forms: Forms) -> None:
+    case = forms.case
     st.subheader("Patient and lesion", anchor=False)
     with st.form("patient"):
-        patient = patient_form(f"case {case.case_id}", case.patient)
+        patient = patient_form(forms.key, case.patient)
         if st.form_submit_button("Save details") and patient is not None:
-            case_book().record_patient(case.case_id, patient)
-            st.rerun()
+            given = patient
+            _save(
+                lambda: case_book().record_patient(case.case_id, given, seen=case),
+                forms,
+                _entries(given),
+            )
 
 
-def _show_outcome(case: Case) -> None:
+def _entries(patient: PatientDetails) -> str:
+    stated = (str(value) for value in patient.to_dict().values() if value not in {"", None})
+    return ", ".join(stated) or "nothing"
+
+
+def _show_outcome(forms: Forms) -> None:
     st.subheader("What it turned out to be", anchor=False)
-    known = case.outcome
+    known = forms.case.outcome
     with st.form("outcome"):
         choice = st.selectbox(
             "Final diagnosis",
             _FINAL,
             index=None if known is None else _FINAL.index(_final(known.diagnosis)),
             placeholder="choose",
+            key=f"{forms.key} final",
         )
         source = st.segmented_control(
             "Known from",
             SOURCES,
             default=known.source if known is not None else SOURCES[0],
             required=True,
+            key=f"{forms.key} source",
         )
-        remarks = st.text_area("Remarks", known.remarks if known is not None else "")
+        found = "" if known is None else known.remarks
+        remarks = st.text_area("Remarks", found, key=f"{forms.key} found")
         asked = st.form_submit_button("Record")
     if asked and choice is None:
         st.error("Choose the final diagnosis first.")
     elif asked and choice is not None:
         diagnosis = None if choice == _OTHER else DIAGNOSES[_FINAL.index(choice)]
-        case_book().record_outcome(case.case_id, Outcome(diagnosis, source, remarks))
-        st.rerun()
+        _save_outcome(Outcome(diagnosis, source, remarks), forms)
     if known is not None:
         st.caption(f"Recorded: {_final(known.diagnosis)}, {known.source}.")
+
+
+def _save_outcome(outcome: Outcome, forms: Forms) -> None:
+    entered = (_final(outcome.diagnosis), outcome.source, outcome.remarks)
+    _save(
+        lambda: case_book().record_outcome(forms.case.case_id, outcome, seen=forms.case),
+        forms,
+        ", ".join(entry for entry in entered if entry),
+    )
 
 
 def _final(diagnosis: Diagnosis | None) -> str:
@@ -204,9 +292,21 @@ def _show_removal(case: Case) -> None:
     with delete.popover("Delete for good"):
         st.markdown("The case and its image are deleted for good. This cannot be undone.")
         if st.button("Delete", type="primary"):
-            case_book().delete(case.case_id)
-            del st.session_state[_OPEN]
+            try:
+                case_book().delete(case.case_id)
+            finally:
+                # Also where traces stay in the journal: the case itself is gone by then.
+                _forget(case.case_id)
             st.rerun()
+
+
+def _forget(case_id: str) -> None:
+    """Drop all that this session holds of a deleted case."""
+    withdraw_all()
+    forget_analysis(case_id)
+    forget_row(case_id)
+    forget_forms()
+    st.session_state.pop(_OPEN, None)
 
 
 def _archive(case_ids: Sequence[str]) -> bytes:

@@ -37,10 +37,17 @@ def model_page() -> None:
     manifest = loaded.classifier.manifest
     st.title("Model", anchor=False)
     _show_facts(manifest, loaded.classifier.info.sha256)
-    if loaded.measured is None:
-        st.warning("The performance of this model was not measured.")
-    else:
+    if loaded.measured is not None:
         _show_measured(loaded.measured, manifest)
+    elif loaded.unreadable is not None:
+        reason = escaped(loaded.unreadable, longest=400)
+        st.warning(
+            "The performance of this model was measured by another version of DermAssist, whose "
+            f"figures this one cannot read ({reason}). Measure it anew with "
+            "`dermassist evaluate --store`."
+        )
+    else:
+        st.warning("The performance of this model was not measured.")
     st.header("Limits", anchor=False)
     for limit in LIMITS:
         st.markdown(f"- {limit.text}")

@@ -1,0 +1,31 @@
+"""Tables of probabilities: sorted as numbers, read as the words of everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Comes with Streamlit, whose tables take their words from it.
+import pandas as pd  # type: ignore[import-untyped] # no types are published with it
+
+from dermassist.explain.words import percent
+
+
+def share_table(
+    rows: Sequence[Mapping[str, Any]], shares: Sequence[str], *, pictures: Sequence[str] = ()
+) -> Any:
+    """Return a table for ``st.dataframe``.
+
+    Streamlit's own formats would round a probability to 0.0 % or 100.0 %.
+
+    Args:
+        rows: cells by column.
+        shares: columns of probabilities, 0 to 1, shown by ``percent``.
+        pictures: columns that are drawn and need no words.
+    """
+    words = {**dict.fromkeys(shares, percent), **dict.fromkeys(pictures, _nothing)}
+    return pd.DataFrame(rows).style.format(words)
+
+
+def _nothing(_: object) -> str:
+    return ""

@@ -1,0 +1,388 @@
+"""What happens while a page is open: clicks, other sessions, another model, a deletion."""
+
+from __future__ import annotations
+
+import gc
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd  # type: ignore[import-untyped] # no types are published with it
+import pyarrow as pa  # type: ignore[import-untyped] # the same
+import pypdf
+import pytest
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.testing.v1 import AppTest
+
+from dermassist import Classifier, assess
+from dermassist.cases import CaseBook, Outcome
+from dermassist.diagnosis import DIAGNOSES
+from dermassist.errors import CaseError
+from dermassist.interfaces.web.downloads import _OFFERS, Offer
+from dermassist.interfaces.web.proportions import assess_file
+from dermassist.interfaces.web.screens.batch import Batch
+from dermassist.interfaces.web.share_table import share_table
+from dermassist.interfaces.web.unanswered import unanswered_words
+from dermassist.model.bundle import GRAPH_NAME, read_bundle, write_bundle
+from dermassist.model.manifest import Manifest, ReferralRule
+from dermassist.patient import PatientDetails
+from dermassist.results import Assessment
+
+from .conftest import Open, photo_of
+from .page import batch_of, download, field, press, texts, upload, upload_all
+
+SCREENS = "dermassist.interfaces.web.screens"
+#: Both pages of one session, which AppTest cannot walk between.
+TWO_PAGES = f"""
+import streamlit as st
+from {SCREENS}.analyse import analyse_page
+from {SCREENS}.batch import batch_page
+from {SCREENS}.cases import cases_page
+pages = {{"cases": cases_page, "batch": batch_page}}
+pages.get(st.session_state.get("page"), analyse_page)()
+"""
+NOT_MEASURED = "How often answers of such confidence are right was not measured for this model."
+
+
+def keep(book: CaseBook, bundle: Path, *, version: str | None = None, **patient: Any) -> str:
+    """Keep a case, of another version of the model where one is named; return its number."""
+    image = photo_of(1)
+    made = assess(image, classifier=Classifier.load(bundle))
+    if version is not None:
+        made = replace(made, model=replace(made.model, version=version))
+    return book.save(made, image, patient=PatientDetails(**patient)).case_id
+
+
+def opened_case(open_app: Open, case_id: str) -> AppTest:
+    app = open_app("cases")
+    app.session_state["open case"] = case_id
+    return app.run()
+
+
+def plain(app: AppTest) -> str:
+    """Return all that the page says, as it is read."""
+    return texts(app).replace("\\", "")
+
+
+def measured_bundle(directory: Path, tiny_bundle: Path, **changed: Any) -> Path:
+    """Write the tiny model with the metrics of the one that ships, or with others."""
+    tiny, shipped = read_bundle(tiny_bundle), Classifier.load().manifest
+    manifest: Manifest = replace(tiny.manifest, **{"metrics": shipped.metrics, **changed})
+    write_bundle(directory, manifest, {GRAPH_NAME: tiny.graph})
+    return directory
+
+
+def test_a_case_of_another_version_gets_no_figures_of_this_one(
+    open_app: Open,
+    book: CaseBook,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = measured_bundle(tmp_path / "measured", tiny_bundle)
+    monkeypatch.setenv("DERMASSIST_MODEL", str(bundle))
+    own, older = keep(book, bundle), keep(book, bundle, version="0.0.older")
+    said = plain(opened_case(open_app, own))
+    assert "test image" in said
+    assert NOT_MEASURED not in said
+    app = opened_case(open_app, older)
+    assert not app.exception
+    assert NOT_MEASURED in plain(app)
+    assert "test image" not in plain(app)
+
+
+@pytest.fixture
+def unreadable_bundle(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shipped = Classifier.load().manifest.metrics
+    assert shipped is not None
+    metrics = {**shipped, "report": {**shipped["report"], "schema": 99}}
+    rule = ReferralRule(0.3, 0.95, measured={"sensitivity": "of another version"})
+    bundle = measured_bundle(tmp_path / "old", tiny_bundle, metrics=metrics, referral=rule)
+    monkeypatch.setenv("DERMASSIST_MODEL", str(bundle))
+    return bundle
+
+
+def test_figures_of_another_version_keep_no_image_from_its_answer(
+    open_app: Open, unreadable_bundle: Path
+) -> None:
+    app = upload(open_app(), "lesion.png", photo_of(1))
+    assert not app.exception
+    assert app.metric
+    assert "sensitivity and specificity on test lesions: not measured" in texts(app)
+    assert NOT_MEASURED in plain(app)
+
+
+def test_the_model_page_says_why_its_figures_cannot_be_read(
+    open_app: Open, unreadable_bundle: Path
+) -> None:
+    app = open_app("model")
+    assert not app.exception
+    assert "measured by another version of DermAssist" in app.warning[0].value
+    assert "schema and classes (99" in app.warning[0].value.replace("\\", "")
+
+
+def test_corrected_details_are_those_of_the_page_and_the_report(
+    open_app: Open, book: CaseBook
+) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 name").input("Mistyped").run()
+    upload(app, "lesion.png", photo_of(1))
+    assert "**Patient:** Mistyped" in texts(app)
+    book.record_patient(book.search()[0].case_id, PatientDetails(name="Corrected"))
+    app.run()
+    assert "**Patient:** Corrected" in texts(app)
+    report = pypdf.PdfReader(io.BytesIO(download(app, "PDF report")))
+    printed = "".join(page.extract_text() for page in report.pages)
+    assert "Corrected" in printed
+    assert "Mistyped" not in printed
+
+
+def click_during(monkeypatch: pytest.MonkeyPatch, screen: str, *, image: int) -> None:
+    """Let the user click somewhere while the image of this place, from 1, is answered."""
+    places = iter(range(1, 1000))
+
+    def assessed(content: bytes, *, name: str, proportions: float) -> Assessment:
+        if next(places) == image:
+            context = get_script_run_ctx()
+            assert context is not None
+            assert context.script_requests is not None
+            context.script_requests.request_rerun(RerunData())
+        return assess_file(content, name=name, proportions=proportions)
+
+    monkeypatch.setattr(f"{SCREENS}.{screen}.assess_file", assessed)
+
+
+FOUR = {f"lesion{k}.png": photo_of(k) for k in range(4)}
+
+
+def test_a_click_loses_no_answer_of_analyse_and_is_said(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = upload(open_app(), "before.png", photo_of(9))
+    click_during(monkeypatch, "analyse", image=2)
+    upload_all(app, FOUR)
+    assert not app.exception
+    said = app.error[0].value.replace("\\", "")
+    assert said.startswith("Stopped after 2 of 4 images")
+    assert "2 images were not answered: lesion2.png, lesion3.png" in said
+    kept = {summary.image_name for summary in book.search()}
+    assert kept == {"before.png", "lesion0.png", "lesion1.png"}
+    choice = app.selectbox(key="looked at")
+    assert [option.split(" · ")[0] for option in choice.options] == [
+        "2. lesion0.png",
+        "3. lesion1.png",
+        "1. before.png",
+    ]
+    assert choice.value == 2
+    upload(app, "after.png", photo_of(8))
+    assert not app.error
+    assert book.count() == 4
+
+
+def test_a_click_loses_no_answer_of_a_batch_and_no_old_table_stays(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = batch_of(open_app("batch"), {"before.png": photo_of(9)})
+    click_during(monkeypatch, "batch", image=3)
+    batch_of(app, FOUR)
+    assert not app.exception
+    said = app.error[0].value.replace("\\", "")
+    assert said.startswith("Stopped after 3 of 4 images")
+    assert "1 image was not answered: lesion3.png." in said
+    assert set(app.dataframe[0].value["file"]) == {f"lesion{k}.png" for k in range(3)}
+    assert book.count() == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "done", "says"),
+    [
+        ((), 0, None),
+        (("a", "b"), 2, None),
+        (("a", "b"), 1, "after 1 of 2 images"),
+        (
+            tuple("abcdefghijklm"),
+            0,
+            "13 images were not answered: a, b, c, d, e, f, g, h, i, j and",
+        ),
+    ],
+)
+def test_what_was_not_answered_is_named(
+    names: tuple[str, ...], done: int, says: str | None
+) -> None:
+    words = unanswered_words(names, done)
+    assert words is None if says is None else words is not None and says in words
+
+
+def record(app: AppTest, place: int, remarks: str = "") -> AppTest:
+    next(box for box in app.selectbox if box.label == "Final diagnosis").select(
+        str(DIAGNOSES[place])
+    )
+    fields = [area for area in app.text_area if (area.key or "").endswith("found")]
+    fields[0].input(remarks)
+    return press(app, "Record")
+
+
+def test_an_outcome_that_somebody_else_recorded_is_not_overwritten(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle)
+    app = opened_case(open_app, case_id)
+    theirs = Outcome(DIAGNOSES[0], "histology", "theirs")
+    book.record_outcome(case_id, theirs)
+    # The page is drawn again before the form is sent.
+    app.toggle(key="signed").set_value(True).run()
+
+    record(app, 4, "mine")
+    assert not app.exception
+    assert book.load(case_id).outcome == theirs
+    said = app.error[0].value.replace("\\", "")
+    assert "was changed meanwhile by somebody else: the outcome is no longer" in said
+    assert f"not saved: {DIAGNOSES[4]}, histology, mine" in said
+    shown = next(box for box in app.selectbox if box.label == "Final diagnosis")
+    assert shown.value == str(DIAGNOSES[0])
+
+    record(app, 4, "mine, having seen theirs")
+    assert not app.error
+    found = book.load(case_id).outcome
+    assert found == Outcome(DIAGNOSES[4], "histology", "mine, having seen theirs")
+
+
+def test_details_that_somebody_else_saved_are_not_overwritten(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle, name="Anna")
+    app = opened_case(open_app, case_id)
+    theirs = PatientDetails(name="Anna", patient_id="4711")
+    outcome = Outcome(DIAGNOSES[0], "clinician")
+    book.record_patient(case_id, theirs)
+    book.record_outcome(case_id, outcome)
+    app.run()
+
+    field(app, "Body site").input("left arm")
+    press(app, "Save details")
+    assert not app.exception
+    assert book.load(case_id).patient == theirs
+    assert "not saved: Anna, left arm" in app.error[0].value.replace("\\", "")
+    assert (field(app, "Patient ID").value, field(app, "Body site").value) == ("4711", "")
+
+    field(app, "Body site").input("left arm")
+    press(app, "Save details")
+    assert not app.error
+    case = book.load(case_id)
+    assert (case.patient, case.outcome) == (replace(theirs, body_site="left arm"), outcome)
+
+
+def test_one_form_of_a_case_may_be_saved_after_the_other(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle)
+    app = opened_case(open_app, case_id)
+    for name in ("Anna", "Berta"):
+        field(app, "Name").input(name)
+        press(app, "Save details")
+        record(app, 2, name)
+        record(app, 3, name)
+        assert not app.error
+    case = book.load(case_id)
+    assert case.patient.name == "Berta"
+    assert case.outcome == Outcome(DIAGNOSES[3], "histology", "Berta")
+
+
+def tokens(app: AppTest) -> dict[str, str]:
+    offered: dict[str, Offer] = app.session_state["downloads"]
+    return {key: each.token for key, each in offered.items()}
+
+
+def test_nothing_of_a_deleted_case_stays_in_the_session(open_app: Open, book: CaseBook) -> None:
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    upload_all(app, {"kept.png": photo_of(1), "gone.png": photo_of(2)})
+    app.selectbox(key="looked at").select_index(1).run()
+    gone = next(s.case_id for s in book.search() if s.image_name == "gone.png")
+    app.session_state["page"], app.session_state["open case"] = "cases", gone
+    app.run()
+    served = tokens(app)
+    assert {"PDF report", "Overlay", "case"} <= set(served)
+    assert _OFFERS[served["PDF report"]].file.make().startswith(b"%PDF")
+
+    press(app, "Delete")
+    assert not app.exception
+    gc.collect()
+    assert not [key for key, token in served.items() if token in _OFFERS]
+    app.session_state["page"] = "analyse"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    # One is left, so there is no choice.
+    assert "looked at" not in [box.key for box in app.selectbox]
+    assert "kept" in texts(app)
+
+
+def test_the_table_of_a_batch_forgets_a_deleted_case(open_app: Open, book: CaseBook) -> None:
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30)
+    app.session_state["page"] = "batch"
+    batch_of(app.run(), {"kept.png": photo_of(1), "gone.png": photo_of(2)})
+    gone = next(s.case_id for s in book.search() if s.image_name == "gone.png")
+    app.session_state["page"], app.session_state["open case"] = "cases", gone
+    press(app.run(), "Delete")
+    batch: Batch = app.session_state["batch"]
+    assert [row.name for row in batch.rows] == ["kept.png"]
+    app.session_state["page"] = "batch"
+    app.run()
+    assert not app.error
+
+
+@pytest.mark.parametrize("key", ["PDF report", "Overlay", "Heatmap", "JSON"])
+def test_another_sessions_download_ends_with_the_case(
+    open_app: Open, book: CaseBook, key: str
+) -> None:
+    app = upload(open_app(), "lesion.png", photo_of(1))
+    assert download(app, key)
+    book.delete(book.search()[0].case_id)
+    with pytest.raises(CaseError, match="there is no case"):
+        download(app, key)
+
+
+def words_of(table: object) -> pd.DataFrame:
+    script = "import streamlit as st\nst.dataframe(st.session_state['table'])"
+    app = AppTest.from_string(script)
+    app.session_state["table"] = table
+    return shown_words(app.run())
+
+
+def shown_words(app: AppTest) -> pd.DataFrame:
+    """Return the words that the browser shows of the table, as Streamlit sends them."""
+    sent = app.dataframe[0].proto.arrow_data.styler.display_values
+    return pa.ipc.open_stream(sent).read_pandas()
+
+
+def test_no_probability_is_rounded_to_none_or_all() -> None:
+    shares = [1e-9, 0.0004, 0.031, 0.5, 0.9996, 1.0 - 1e-9]
+    rows = [{"share": share, "name": f"{share}", "picture": "data:long"} for share in shares]
+    words = words_of(share_table(rows, ("share",), pictures=("picture",)))
+    assert list(words["share"]) == [
+        "less than 0.1 %",
+        "less than 0.1 %",
+        "3.1 %",
+        "50 %",
+        "more than 99.9 %",
+        "more than 99.9 %",
+    ]
+    assert list(words["name"]) == [f"{share}" for share in shares]
+    assert set(words["picture"]) == {""}
+
+
+@pytest.mark.parametrize("page", ["batch", "cases"])
+def test_tables_show_words_and_sort_numbers(open_app: Open, page: str) -> None:
+    app = open_app("batch")
+    batch_of(app, {"a.png": photo_of(0), "b.png": photo_of(1)})
+    if page == "cases":
+        app = open_app("cases")
+    assert not app.exception
+    numbers, words = app.dataframe[0].value, shown_words(app)
+    for column in ("confidence", "malignancy"):
+        assert numbers[column].between(0.0, 1.0).all()
+        assert all(word.endswith("%") for word in words[column])
