@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT, Diagnosis
 
 SCHEMA_VERSION = 1
+#: How far from 1 stored probabilities may add up, which other programs may have rounded.
+SUM_TOLERANCE = 1e-3
 #: How far above and left of its cell's middle lies the middle of what a position of the evidence
 #: sees, in cells. Each of MobileNetV2's five convolutions of stride 2 pads by 1, so its first
 #: position is centred on the first pixel: position i is centred on pixel 32 i, its cell's middle is
@@ -24,12 +27,23 @@ RECEPTIVE_SHIFT = 15.5 / 32
 class ModelInfo:
     """Which model answered.
 
-    ``sha256`` is the hash of the bundle's manifest, which names the hash of every other file.
+    Attributes:
+        name: of the model.
+        version: of the model.
+        sha256: hash of the bundle's manifest, which names the hash of every other file. It
+            changes when something is measured of the same model.
+        graph_sha256: hash of the network's graph; ``None`` where that was not written down.
     """
 
     name: str
     version: str
     sha256: str
+    graph_sha256: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        # Left out where it is not known, as earlier versions wrote and read it.
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -126,10 +140,15 @@ class Prediction:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Prediction:
-        """Rebuild from ``to_dict``'s form."""
+        """Rebuild from ``to_dict``'s form.
+
+        Raises:
+            ValueError: the probabilities are none, or a logit is not finite.
+            KeyError: a part is missing.
+        """
         return cls(
-            probabilities=tuple(float(values["probabilities"][code]) for code in CODES),
-            logits=tuple(float(values["logits"][code]) for code in CODES),
+            probabilities=_probabilities(values["probabilities"]),
+            logits=_logits(values["logits"]),
             calibrated=bool(values["calibrated"]),
             referral=_referral_from_dict(values["referral"]),
             prediction_set=_set_from_dict(values["prediction_set"]),
@@ -172,13 +191,19 @@ class Explanation:
         """Rebuild from ``to_dict``'s form; evidence is kept to five decimals.
 
         Cases kept by earlier versions say nothing of the shift, which was the same for all.
+
+        Raises:
+            ValueError: a shape is wrong, a number is not finite, or the scale is not above 0.
+            KeyError: a part is missing.
         """
-        return cls(
+        explanation = cls(
             evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
             to_image=np.array(values["to_image"], np.float64),
             scale=float(values["scale"]),
             shift=float(values.get("shift", RECEPTIVE_SHIFT)),
         )
+        _check_explanation(explanation)
+        return explanation
 
 
 @dataclass(frozen=True)
@@ -234,7 +259,7 @@ class Assessment:
             "schema_version": SCHEMA_VERSION,
             "created": self.created,
             "image": _plain(vars(self.image)),
-            "model": dict(vars(self.model)),
+            "model": self.model.to_dict(),
             "prediction": self.prediction.to_dict(),
             "quality": _plain(vars(self.quality)),
             "explanation": self.explanation.to_dict(),
@@ -245,7 +270,7 @@ class Assessment:
         """Rebuild from ``to_dict``'s form.
 
         Raises:
-            ValueError: the form is of another version.
+            ValueError: the form is of another version, or a number is out of its range.
             KeyError: a part is missing.
         """
         if values["schema_version"] != SCHEMA_VERSION:
@@ -261,6 +286,37 @@ class Assessment:
             model=ModelInfo(**values["model"]),
             created=str(values["created"]),
         )
+
+
+def _probabilities(values: Mapping[str, Any]) -> tuple[float, ...]:
+    shares = tuple(float(values[code]) for code in CODES)
+    # Written so that nan is refused as well.
+    if not all(0.0 <= share <= 1.0 for share in shares):
+        raise ValueError(f"probabilities must lie in 0..1, got {shares}")
+    if not abs(sum(shares) - 1.0) <= SUM_TOLERANCE:
+        raise ValueError(f"probabilities must add up to 1, got {sum(shares)}")
+    return shares
+
+
+def _logits(values: Mapping[str, Any]) -> tuple[float, ...]:
+    logits = tuple(float(values[code]) for code in CODES)
+    if not all(map(math.isfinite, logits)):
+        raise ValueError(f"logits must be finite, got {logits}")
+    return logits
+
+
+def _check_explanation(explanation: Explanation) -> None:
+    evidence, to_image = explanation.evidence, explanation.to_image
+    if evidence.ndim != 3 or evidence.size == 0:
+        raise ValueError(f"evidence must have the shape (7, rows, columns), got {evidence.shape}")
+    if to_image.shape != (2, 3):
+        raise ValueError(f"to_image must have the shape (2, 3), got {to_image.shape}")
+    if not (np.isfinite(evidence).all() and np.isfinite(to_image).all()):
+        raise ValueError("evidence and to_image must be finite")
+    if not (explanation.scale > 0.0 and math.isfinite(explanation.scale)):
+        raise ValueError(f"scale must be above 0, got {explanation.scale}")
+    if not math.isfinite(explanation.shift):
+        raise ValueError(f"shift must be finite, got {explanation.shift}")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

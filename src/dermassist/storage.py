@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: What a temporary name keeps of its target's, so that it stays within the file system's limit.
@@ -22,25 +22,41 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place if the block succeeds.
 
     The content is flushed to disk before the rename. If the block raises, nothing is left behind
-    and an earlier file at ``path`` stays as it was.
+    and an earlier file at ``path`` stays as it was. A link stays, and what it points to is
+    replaced.
 
     Raises:
-        OSError: a folder stands at ``path``, its own folder cannot be written to, or the disk is
-            full. It names ``path``.
+        OSError: a folder or a device stands at ``path``, its own folder cannot be written to, or
+            the disk is full. It names ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    target = _target(path)
     token = secrets.token_hex(4)
-    temporary = path.with_name(f".{path.name[:_NAME_LENGTH]}.{token}{path.suffix}")
+    temporary = target.with_name(f".{target.name[:_NAME_LENGTH]}.{token}{target.suffix}")
     with _naming(path, temporary):
         temporary.touch(exist_ok=False)
         try:
             yield temporary
             _flush(temporary)
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a path is a pipe or a device, which takes bytes but must not be replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def check_writable(path: Path) -> None:
+    """Find out before there is anything to write whether ``write_bytes`` can; make its folder.
+
+    Raises:
+        OSError: it cannot. It names ``path``.
+    """
+    if is_stream(path):
+        return
+    with suppress(_NothingToWriteError), replacing(path):
+        raise _NothingToWriteError
 
 
 @contextmanager
@@ -64,7 +80,10 @@ def replacing_folder(directory: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; into a pipe or a device write straight."""
+    if is_stream(path):
+        path.write_bytes(content)
+        return
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -72,6 +91,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write a UTF-8 file with Unix line ends, whole or not at all."""
     write_bytes(path, content.encode())
+
+
+class _NothingToWriteError(Exception):
+    """Leaves ``replacing`` with the earlier file as it was."""
+
+
+def _target(path: Path) -> Path:
+    """Return what is to be replaced, in a folder that is there."""
+    # Beside a link lies not what it points to.
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if is_stream(path):
+        raise OSError(errno.EINVAL, "Is a pipe or a device, no file", str(path))
+    return target
 
 
 @contextmanager

@@ -4,8 +4,10 @@ import csv
 import io
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +16,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dermassist.batch import FileOutcome, find_images, predict_files, render_isic_csv
+from dermassist import batch
+from dermassist.batch import (
+    FileOutcome,
+    check_table_place,
+    find_images,
+    predict_files,
+    render_isic_csv,
+    row_name,
+)
 from dermassist.diagnosis import CODES
-from dermassist.errors import DataError, ImageError
-from dermassist.imaging import View
+from dermassist.errors import ConfigError, DataError, ImageError
+from dermassist.imaging import RasterImage, View
 from dermassist.inference.classifier import Classifier
 from dermassist.results import Prediction
 
@@ -117,6 +127,49 @@ def test_a_folder_that_may_not_be_read_is_no_empty_folder(
         find_images([str(tmp_path)])
 
 
+def shut_off(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Refuse to look into folders of these names, whoever runs the test."""
+    scan = os.scandir
+
+    def refusing(place: str | Path) -> object:
+        if Path(place).name in names:
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name not in names)
+
+
+def test_folders_below_that_may_not_be_read_are_kept_to_be_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: Classifier
+) -> None:
+    touch(tmp_path, "a.jpg", "b/shut/x.jpg", "c/shut/y.jpg", "d/.hidden/z.jpg", "d/e.jpg")
+    shut_off(monkeypatch, "shut", ".hidden")
+    assert found(tmp_path) == ["a.jpg", "shut", "shut", "e.jpg"]
+    images = find_images([str(tmp_path)])
+    reasons = [outcome.error or "" for outcome in predict_files(images, classifier)]
+    for place in ("b", "c"):
+        said = f"{tmp_path / place / 'shut'}: no permission to look into it; change its permissions"
+        assert said in reasons
+
+
+def test_a_folder_with_nothing_but_a_closed_one_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "shut/x.jpg")
+    shut_off(monkeypatch, "shut")
+    assert found(tmp_path) == ["shut"]
+
+
+def test_a_folder_that_vanishes_or_fails_meanwhile_is_kept_to_be_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.jpg", "gone/x.jpg")
+    shut_off(monkeypatch, "gone")
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    assert found(tmp_path) == ["a.jpg", "gone"]
+
+
 def test_no_names_give_no_images() -> None:
     assert find_images([]) == ()
 
@@ -161,12 +214,169 @@ def test_unreadable_files_keep_their_place(
             assert outcome.error.startswith(f"{images[k]}: ")
 
 
-def test_pixel_aspect_holds_for_every_file(classifier: Classifier, images: list[Path]) -> None:
+def test_pixel_aspect_holds_for_every_square(classifier: Classifier, images: list[Path]) -> None:
     for outcome in predict_files(images[:2], classifier, pixel_aspect=4 / 3):
+        assert outcome.note is None
         assert outcome.prediction is not None
         stretched = classifier.predict(outcome.path, pixel_aspect=4 / 3).logits
         np.testing.assert_allclose(outcome.prediction.logits, stretched, atol=1e-4)
         assert stretched != pytest.approx(classifier.predict(outcome.path).logits, abs=1e-4)
+
+
+def test_what_is_no_square_is_not_stretched_and_said_so(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 64, 3), np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "b.png", exif=turned)
+    upright, lying = predict_files(
+        [tmp_path / "a.png", tmp_path / "b.png"], classifier, pixel_aspect=4 / 3
+    )
+    assert (
+        upright.note
+        == f"not stretched: {tmp_path / 'a.png'} has 64 x 80 pixels, so it is no square"
+    )
+    assert lying.note is not None
+    for outcome in (upright, lying):
+        assert outcome.prediction is not None
+        as_is = classifier.predict(outcome.path).logits
+        np.testing.assert_allclose(outcome.prediction.logits, as_is, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", ["read", "run"])
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_whatever_goes_wrong_with_one_file_stops_no_other(
+    tiny_bundle: Path,
+    images: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    batch_size: int,
+) -> None:
+    bad = images[4]
+    Image.new("RGB", (64, 64), (255, 0, 255)).save(bad)
+    classifier = Classifier.load(tiny_bundle, threads=1)
+    read, run = classifier.read, classifier.run
+
+    def failing_read(path: Path) -> RasterImage:
+        if path == bad:
+            raise MemoryError("no room")
+        return read(path)
+
+    def failing_run(views: NDArray[np.uint8]) -> object:
+        if any((view == (255, 0, 255)).all() for view in views):
+            raise MemoryError("no room")
+        return run(views)
+
+    if place == "read":
+        monkeypatch.setattr(classifier, "read", failing_read)
+    else:
+        monkeypatch.setattr(classifier, "run", failing_run)
+    outcomes = list(predict_files(images, classifier, batch_size=batch_size))
+    assert [outcome.path for outcome in outcomes] == images
+    assert [outcome.path for outcome in outcomes if outcome.prediction is None] == [bad]
+    assert outcomes[4].error == f"{bad}: unexpected MemoryError: no room"
+
+
+class Crowd:
+    """A classifier that counts how many images are decoded at the same time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def read(self, path: Path) -> RasterImage:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.02)
+        with self.lock:
+            self.now -= 1
+        return RasterImage(np.zeros((64, 64, 3), np.uint8), 64, 64, sha256="")
+
+    def view(self, raster: RasterImage, *, pixel_aspect: float) -> View:
+        return View(raster.pixels, np.eye(2, 3))
+
+    def run(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float32], None]:
+        return np.zeros((len(views), 7), np.float32), None
+
+    def to_prediction(self, logits: NDArray[np.float32]) -> Prediction:
+        return Prediction((1.0,) + (0.0,) * 6, tuple(logits.tolist()), calibrated=False)
+
+
+# Each of the images has 64 x 64 pixels.
+@pytest.mark.parametrize(("room", "most"), [(1, 1), (64 * 64, 1), (2 * 64 * 64 + 1, 2)])
+def test_no_more_pixels_are_decoded_at_a_time_than_there_is_room_for(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch, room: int, most: int
+) -> None:
+    monkeypatch.setattr(batch, "_MOST_PIXELS", room)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    crowd = Crowd()
+    stands_for_one: Any = crowd
+    outcomes = list(predict_files(images, stands_for_one, batch_size=1))
+    assert all(outcome.prediction is not None for outcome in outcomes)
+    assert 1 <= crowd.most <= most
+
+
+def test_who_stops_taking_answers_waits_for_no_more_than_are_under_way(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    seen: list[str] = []
+
+    class Noting(Crowd):
+        def read(self, path: Path) -> RasterImage:
+            seen.append(path.name)
+            time.sleep(0.05)
+            return super().read(path)
+
+    stands_for_one: Any = Noting()
+    answers = predict_files(images, stands_for_one, batch_size=1)
+    next(answers)
+    answers.close()  # type: ignore[attr-defined] # as an interruption does
+    assert len(seen) < len(images)
+
+
+@pytest.mark.parametrize("stem", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\uff1d1"])
+def test_a_name_that_a_spreadsheet_would_run_is_made_a_text(stem: str) -> None:
+    prediction = Prediction((1.0,) + (0.0,) * 6, (0.0,) * 7, calibrated=True)
+    text = render_isic_csv([FileOutcome(Path(f"{stem}.jpg"), prediction, None)])
+    _, row = csv.reader(io.StringIO(text))
+    assert row[0] == f"'{stem}" == row_name(Path(f"{stem}.jpg"))
+
+
+def test_an_inert_name_is_no_other_file_s(tmp_path: Path) -> None:
+    touch(tmp_path, "=1.jpg", "'=1.jpg")
+    with pytest.raises(DataError, match="would share the row"):
+        find_images([str(tmp_path)])
+
+
+def test_a_table_may_take_the_place_of_nothing_or_of_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    check_table_place(table, [tmp_path / "a.jpg"])
+    table.touch()
+    check_table_place(table, [tmp_path / "a.jpg"])
+    table.write_text("image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\na,1,0,0,0,0,0,0\n")
+    check_table_place(table, [tmp_path / "a.jpg"])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", b"mine", b"image,MEL,NV\na,1,0\n"])
+def test_a_table_takes_the_place_of_nothing_else(tmp_path: Path, content: bytes) -> None:
+    place = tmp_path / "a.jpg"
+    place.write_bytes(content)
+    with pytest.raises(ConfigError, match="exists and is no table of answers; name another file"):
+        check_table_place(place, [])
+
+
+def test_a_table_takes_the_place_of_no_image_that_it_is_about(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.jpg")
+    for place in (tmp_path / "a.jpg", tmp_path / "b" / ".." / "a.jpg", tmp_path / "link.csv"):
+        with pytest.raises(ConfigError, match="is one of the images; name another file"):
+            check_table_place(place, [tmp_path / "a.jpg"])
+    with pytest.raises(ConfigError, match="is one of the images"):
+        check_table_place(tmp_path / "absent.jpg", [tmp_path / "absent.jpg"])
 
 
 def test_no_files_give_no_answers(classifier: Classifier) -> None:
@@ -179,12 +389,16 @@ class SlowestFirst:
     def __init__(self) -> None:
         self.second_is_decoded = threading.Event()
 
-    def view(self, path: Path, *, pixel_aspect: float) -> View:
+    def read(self, path: Path) -> RasterImage:
         if path.name == "1":
             self.second_is_decoded.set()
         elif not self.second_is_decoded.wait(timeout=30):
             raise ImageError("the second image was not decoded meanwhile")
-        return View(np.full((32, 32, 3), int(path.name), np.uint8), np.eye(2, 3))
+        pixels = np.full((32, 32, 3), int(path.name), np.uint8)
+        return RasterImage(pixels, 32, 32, sha256="")
+
+    def view(self, raster: RasterImage, *, pixel_aspect: float) -> View:
+        return View(raster.pixels, np.eye(2, 3))
 
     def run(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float32], None]:
         return views[:, 0, 0, :1].astype(np.float32), None
@@ -212,7 +426,9 @@ def test_rows_read_back_as_probabilities(logits: list[float], stem: str) -> None
     prediction = Prediction(probabilities, tuple(logits), calibrated=True)
     text = render_isic_csv([FileOutcome(Path(f"{stem}.jpg"), prediction, None)])
     ((name, *values),) = list(csv.reader(io.StringIO(text, newline="")))[1:]
-    assert name == stem
+    # Written out anew: OWASP's list of what begins a formula, with its full-width forms.
+    runs = stem[0] in {*"=+-@", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
+    assert name == ("'" + stem if runs else stem)
     by_code = dict(
         zip(text.splitlines()[0].lower().split(",")[1:], map(float, values), strict=True)
     )

@@ -128,6 +128,66 @@ def test_a_missing_part_is_refused() -> None:
         Assessment.from_dict(values)
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"mel": 1.7}, "must lie in 0..1"),
+        ({"mel": -0.1, "nv": 0.65}, "must lie in 0..1"),
+        ({"mel": float("nan")}, "must lie in 0..1"),
+        ({"mel": 0.302}, "must add up to 1"),
+        ({"mel": 0.0}, "must add up to 1"),
+    ],
+)
+def test_what_are_no_probabilities_is_refused(changed: dict[str, float], reason: str) -> None:
+    values = make_prediction().to_dict()
+    values["probabilities"].update(changed)
+    with pytest.raises(ValueError, match=reason):
+        Prediction.from_dict(values)
+
+
+def test_probabilities_that_another_program_rounded_are_read() -> None:
+    values = make_prediction().to_dict()
+    values["probabilities"]["mel"] = 0.3009
+    assert Prediction.from_dict(values).confidence == 0.3009
+
+
+def test_a_logit_that_is_not_finite_is_refused() -> None:
+    values = make_prediction().to_dict()
+    values["logits"]["nv"] = float("inf")
+    with pytest.raises(ValueError, match="logits must be finite"):
+        Prediction.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"to_image": []}, r"to_image must have the shape \(2, 3\), got \(0,\)"),
+        ({"to_image": [[1.0, 0.0], [0.0, 1.0]]}, "to_image must have the shape"),
+        ({"to_image": [[1.0, 0.0, float("nan")], [0.0, 1.0, 0.0]]}, "must be finite"),
+        ({"evidence": {key: [1.0, 2.0] for key in CODES}}, r"rows, columns\), got \(7, 2\)"),
+        ({"evidence": {key: [[]] for key in CODES}}, r"rows, columns\), got \(7, 1, 0\)"),
+        ({"evidence": {key: [[float("inf")]] for key in CODES}}, "must be finite"),
+        ({"scale": 0.0}, "scale must be above 0"),
+        ({"scale": float("nan")}, "scale must be above 0"),
+        ({"shift": float("nan")}, "shift must be finite"),
+    ],
+)
+def test_what_is_no_explanation_is_refused(changed: dict[str, object], reason: str) -> None:
+    values = {**make_assessment().explanation.to_dict(), **changed}
+    with pytest.raises(ValueError, match=reason):
+        Explanation.from_dict(values)
+
+
+def test_the_graph_s_hash_is_written_where_it_is_known() -> None:
+    plain = make_assessment()
+    known = dataclasses.replace(plain, model=ModelInfo("tiny", "1", "cd" * 32, "ef" * 32))
+
+    assert set(plain.to_dict()["model"]) == {"name", "version", "sha256"}
+    assert known.to_dict()["model"]["graph_sha256"] == "ef" * 32
+    assert Assessment.from_dict(known.to_dict()).model == known.model
+    assert Assessment.from_dict(plain.to_dict()).model.graph_sha256 is None
+
+
 def test_results_are_frozen_and_can_be_pickled() -> None:
     assessment = make_assessment()
     with pytest.raises(dataclasses.FrozenInstanceError):

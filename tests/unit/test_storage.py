@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from dermassist.storage import replacing, write_bytes, write_text
+from dermassist.storage import check_writable, is_stream, replacing, write_bytes, write_text
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
 
 
 def test_content_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -94,3 +97,63 @@ def test_two_writers_do_not_share_a_temporary_file(tmp_path: Path) -> None:
         one.write_text("one")
         other.write_text("other")
     assert path.read_text() == "one"
+
+
+@posix
+@pytest.mark.parametrize("absent", [False, True])
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path, absent: bool) -> None:
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "real.txt", tmp_path / "link.txt"
+    if not absent:
+        real.write_text("old")
+    link.symlink_to("there/real.txt")
+    write_text(link, "new")
+
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert [path.name for path in real.parent.iterdir()] == ["real.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.txt", "there"]
+
+
+@posix
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    check_writable(pipe)
+    write_bytes(pipe, b"content")
+    reader.join(timeout=30)
+
+    assert read == [b"content"]
+    assert is_stream(pipe)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@posix
+def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="Is a pipe or a device") as caught, replacing(pipe):
+        pass
+    assert caught.value.filename == str(pipe)
+    assert is_stream(pipe)
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    check_writable(path)
+    assert list(path.parent.iterdir()) == []
+    path.write_text("mine")
+    check_writable(path)
+    assert path.read_text() == "mine"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        check_writable(tmp_path / "file" / "below")
+    with pytest.raises(IsADirectoryError):
+        check_writable(tmp_path)

@@ -23,7 +23,7 @@ from dermassist.imaging import (
     to_view,
 )
 from dermassist.imaging.geometry import rescale_map
-from dermassist.model.bundle import Bundle, bundle_directory, read_bundle
+from dermassist.model.bundle import GRAPH_NAME, Bundle, bundle_directory, read_bundle
 from dermassist.results import (
     RECEPTIVE_SHIFT,
     Explanation,
@@ -69,7 +69,10 @@ class Classifier:
         self.bundle = bundle
         self.manifest = bundle.manifest
         self.info = ModelInfo(
-            name=self.manifest.name, version=self.manifest.version, sha256=bundle.sha256
+            name=self.manifest.name,
+            version=self.manifest.version,
+            sha256=bundle.sha256,
+            graph_sha256=self.manifest.files[GRAPH_NAME].sha256,
         )
         self._session = _start_session(bundle, threads=threads)
 

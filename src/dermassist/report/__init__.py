@@ -1,6 +1,6 @@
 """The report: what is said (``content``, ``composition``) and how it looks (``pdf``)."""
 
-from dermassist.report.composition import build_report
+from dermassist.report.composition import build_report, same_model
 from dermassist.report.content import DEFAULT_NAME, ReportContent, ReportOptions
 from dermassist.report.pdf import render_pdf, unprinted_characters, write_report
 
@@ -10,6 +10,7 @@ __all__ = [
     "ReportOptions",
     "build_report",
     "render_pdf",
+    "same_model",
     "unprinted_characters",
     "write_report",
 ]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.errors import BundleError
+from dermassist.errors import BundleError, DataError
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
 from dermassist.measured import read_measured, read_referral
+from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report.clinical import SOURCES, cited, interpretation
@@ -40,7 +42,7 @@ from dermassist.report.finding import (
     reliability,
 )
 from dermassist.report.picture import explanation_figures, original_figure, read_original
-from dermassist.results import Assessment, Explanation
+from dermassist.results import Assessment, Explanation, ModelInfo, Prediction
 from dermassist.sample import SAMPLE_WORDS, is_sample
 
 TITLE = "DermAssist AI report"
@@ -51,6 +53,9 @@ NOTICE = (
 _NOT_STATED = "not stated"
 _DEFAULT_OPTIONS = ReportOptions()
 _NO_PATIENT = PatientDetails()
+#: What probabilities may differ by that the same logits and temperature give.
+_ROUNDING = 1e-6
+_Numbers = TypeVar("_Numbers")
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,9 @@ def build_report(
 
     Raises:
         ImageError: the image cannot be read or is not the one that was assessed.
-        BundleError: the manifest is of another model than the one that answered.
-        DataError: the manifest's measured numbers are damaged.
+        BundleError: the manifest is of another model than the one that answered, as
+            ``same_model`` tells. Numbers that cannot be read, such as those that another version
+            measured, are not measured.
     """
     _check_model(assessment, manifest)
     # Evidence is kept to five decimals in saved cases: both ways must make the same pictures.
@@ -117,14 +123,80 @@ def build_report(
     )
 
 
-def _check_model(assessment: Assessment, manifest: Manifest | None) -> None:
+def same_model(assessment: Assessment, manifest: Manifest) -> bool:
+    """Tell whether a manifest is that of the model that answered, whatever was measured since.
+
+    Name and version are what someone typed, and the hash of a manifest changes with every
+    measurement. So everything that decided the answer is compared as far as the assessment tells
+    it: the graph's hash, where it was written down; the temperature, by probabilities and logits;
+    the rules for referral and sets; the grid and the colour scale of the evidence.
+
+    Args:
+        assessment: of any image.
+        manifest: of the model that may have answered.
+    """
     model = assessment.model
-    if manifest is not None and (manifest.name, manifest.version) != (model.name, model.version):
-        raise BundleError(
-            f"the image was answered by {model.name} {model.version}, but the manifest is that of "
-            f"{manifest.name} {manifest.version}, whose measured numbers say nothing about this "
-            "answer; give the model that answered, or none"
-        )
+    return (
+        (model.name, model.version) == (manifest.name, manifest.version)
+        and _same_graph(model, manifest)
+        and _same_temperature(assessment.prediction, manifest)
+        and _same_rules(assessment.prediction, manifest)
+        and _same_evidence(assessment.explanation, manifest)
+    )
+
+
+def _same_graph(model: ModelInfo, manifest: Manifest) -> bool:
+    entry = manifest.files.get(GRAPH_NAME)
+    return model.graph_sha256 is None or entry is None or model.graph_sha256 == entry.sha256
+
+
+def _same_temperature(prediction: Prediction, manifest: Manifest) -> bool:
+    if prediction.calibrated is not (manifest.temperature is not None):
+        return False
+    scaled = np.array(prediction.logits) / (manifest.temperature or 1.0)
+    shares = np.exp(scaled - scaled.max())
+    return np.allclose(shares / shares.sum(), prediction.probabilities, rtol=0.0, atol=_ROUNDING)
+
+
+def _same_rules(prediction: Prediction, manifest: Manifest) -> bool:
+    """Compare thresholds as they were copied into the answer, and the set with what they give."""
+    referral, rule = prediction.referral, manifest.referral
+    if (referral is None) is not (rule is None):
+        return False
+    if referral is not None and rule is not None:
+        stated = (referral.threshold, referral.target_sensitivity)
+        if stated != (rule.threshold, rule.target_sensitivity):
+            return False
+    members, sets = prediction.prediction_set, manifest.conformal
+    if members is None or sets is None:
+        return members is None and sets is None
+    codes = {diagnosis.code for diagnosis in members.not_guaranteed}
+    return (members.coverage, codes) == (sets.coverage, set(sets.not_guaranteed)) and all(
+        (prediction.probability(d) >= sets.thresholds[d.code]) is (d in members.diagnoses)
+        for d in Diagnosis
+    )
+
+
+def _same_evidence(explanation: Explanation, manifest: Manifest) -> bool:
+    grid, flips = manifest.preprocessing.grid, manifest.preprocessing.flips
+    return (
+        explanation.evidence.shape[1:] == (grid, grid)
+        and explanation.scale == manifest.evidence_scale
+        and (explanation.shift == 0.0) is flips
+    )
+
+
+def _check_model(assessment: Assessment, manifest: Manifest | None) -> None:
+    if manifest is None or same_model(assessment, manifest):
+        return
+    model = assessment.model
+    named = f"{model.name} {model.version}"
+    other = f"{manifest.name} {manifest.version}"
+    raise BundleError(
+        f"the image was answered by {named}, but the manifest is that of "
+        f"{'another model called ' if named == other else ''}{other}, whose measured numbers say "
+        "nothing about this answer; give the model that answered, or none"
+    )
 
 
 def _case(
@@ -135,17 +207,27 @@ def _case(
     explain: Diagnosis | None,
 ) -> _Case:
     prediction, info = assessment.prediction, assessment.image
-    measured = read_measured(manifest)
+    measured = _read_or_none(read_measured, manifest)
     shown = explain or prediction.diagnosis
     pixels = read_original(image, info)
     return _Case(
         assessment=assessment,
         patient=patient or _NO_PATIENT,
-        evidence=Evidence(prediction, manifest, measured, read_referral(manifest)),
+        evidence=Evidence(prediction, manifest, measured, _read_or_none(read_referral, manifest)),
         words=explain_in_words(assessment, diagnosis=shown, measured=measured),
         figures=explanation_figures(pixels, assessment.explanation, shown, info),
         pixels=pixels,
     )
+
+
+def _read_or_none(
+    read: Callable[[Manifest | None], _Numbers | None], manifest: Manifest | None
+) -> _Numbers | None:
+    """Return what was measured, or nothing where it was written in another version's form."""
+    try:
+        return read(manifest)
+    except DataError:
+        return None
 
 
 def _footer(assessment: Assessment) -> str:

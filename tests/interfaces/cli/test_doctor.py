@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dermassist.interfaces.cli import doctor, requirement
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle, write_bundle
 
 from .conftest import Run
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -97,6 +101,64 @@ def test_missing_extra_is_named(
     outcome = run("doctor", "--model", sample_bundle)
     assert outcome.status == 0
     assert "  extra 'tune': missing optuna" in outcome.lines
+
+
+def test_extras_are_those_of_the_project_file() -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for extra, names in doctor.optional().items():
+        wanted = {
+            re.split(r"[<>=]", line)[0]
+            for line in stated["optional-dependencies"][extra]
+            if not line.startswith("dermassist[")
+        }
+        assert wanted <= set(names)
+
+
+def test_nothing_that_a_feature_needs_goes_unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would be said to be installed where the feature refuses to work."""
+    asked: dict[str, tuple[str, ...]] = {}
+    monkeypatch.setattr(
+        requirement,
+        "_require",
+        lambda feature, libraries, *, extra: asked.update({extra: libraries}),
+    )
+    for require in (
+        requirement.require_report,
+        requirement.require_search,
+        requirement.require_training,
+    ):
+        require("It")
+    assert set(asked) == {"report", "tune", "train"}
+    of_module = metadata.packages_distributions()
+    # What another library of the same extra brings along cannot be missing alone.
+    brought = {"fontTools", "sqlalchemy"}
+    for extra, modules in asked.items():
+        named = {name.lower() for name in doctor.optional()[extra]}
+        for module in set(modules) - brought:
+            assert named & {name.lower().replace("_", "-") for name in of_module[module]}, module
+
+
+def test_without_an_installation_no_extra_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", absent)
+    assert set(doctor.optional().values()) == {()}
+
+
+def test_a_source_distribution_holds_what_its_commands_need() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    included = set(build["targets"]["sdist"]["include"])
+    # Unanchored, a pattern matches in every folder.
+    assert all(re.fullmatch(r"/[^/*]+", name) for name in included)
+    assert [name for name in included if not (ROOT / name[1:]).exists()] == []
+    commands = "".join((ROOT / name).read_text("utf-8") for name in ("Makefile", "README.md"))
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."}
+    used = {name for name in folders if re.search(rf"\b{name}/|:= .*\b{name}\b", commands)}
+    assert {"benchmarks", "configs", "src", "tests"} <= used
+    # What make itself fills is none of the sources.
+    wanted = {*used, "splits", "results"} - {"demo", "dist", "build", "runs"}
+    assert {f"/{name}" for name in (*wanted, ".importlinter", "MODEL_CARD.md")} <= included
 
 
 def test_the_variant_for_mirrored_views_is_sound_too(run: Run) -> None:

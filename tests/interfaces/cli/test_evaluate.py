@@ -273,6 +273,21 @@ def test_images_and_labels_go_together(run: Run, data: Path, trained: Path, opti
     assert outcome.complaint == "--images and --labels go together"
 
 
+@pytest.mark.parametrize(
+    "option",
+    [("--part", "nonsense"), ("--fold", 3), ("--splits", "/no/such"), ("--data", "/no/such")],
+)
+def test_a_fold_and_a_folder_cannot_both_be_meant(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...], option: tuple[object, ...]
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    outcome = run("evaluate", *where, *option)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint.startswith(f"{option[0]}: for a fold of HAM10000")
+    assert "give one or the other" in outcome.complaint
+
+
 def test_folder_of_images_that_is_absent(
     run: Run, trained: Path, tested: tuple[Record, ...]
 ) -> None:

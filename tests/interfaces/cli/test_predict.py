@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -119,31 +121,170 @@ def test_nothing_readable_leaves_a_table_without_rows(
     assert read_table(Path("table.csv")) == {}
 
 
+OLDER = f"{','.join(HEADER)}\n" + "older,1,0,0,0,0,0,0\n" * 1000
+
+
 def test_existing_table_is_replaced(run: Run, photos: Path, tiny_bundle: Path) -> None:
-    Path("table.csv").write_text("an older and much longer table\n" * 1000)
+    Path("table.csv").write_text(OLDER)
     run("predict", photos / "a.webp", "--csv", "table.csv", "--model", tiny_bundle)
     assert list(read_table(Path("table.csv"))) == ["a"]
     assert [path.name for path in Path().iterdir()] == ["table.csv"]
 
 
-def test_existing_table_is_kept_when_the_run_fails(
+def test_existing_table_is_kept_where_nothing_was_answered(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    Path("table.csv").write_text(OLDER)
+    for path in photos.iterdir():
+        path.write_bytes(b"no image")
+    options = ("--csv", "table.csv", "--model", tiny_bundle)
+    outcome = run("predict", photos, *options)
+    assert outcome.status == ExitStatus.SOME_FAILED
+    assert outcome.lines[0] == "0 of 5 images answered; no table written."
+    assert "nothing was answered: the earlier table.csv stays as it was" in outcome.err
+    assert run("predict", photos, *options, "--json").json["csv"] is None
+    assert Path("table.csv").read_text() == OLDER
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return a function that lets the user press Ctrl-C in the n-th forward pass."""
+
+    def at(number: int) -> None:
+        run_graph = Classifier.run
+        calls: list[int] = []
+
+        def failing(self: Classifier, views: np.ndarray) -> object:
+            calls.append(len(views))
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return run_graph(self, views)
+
+        monkeypatch.setattr(Classifier, "run", failing)
+        # One after the other, so that a number says which.
+        monkeypatch.setattr("dermassist.batch._MOST_WORKERS", 1)
+
+    return at
+
+
+def test_what_was_answered_is_kept_when_the_run_is_interrupted(
+    run: Run,
+    photos: Path,
+    tiny_bundle: Path,
+    classifier: Classifier,
+    interrupted: Callable[[int], None],
+) -> None:
+    interrupted(2)
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2)
+    outcome = run("predict", photos, *options)
+    assert outcome.status == ExitStatus.INTERRUPTED
+    assert outcome.lines[0] == "2 of 5 images answered; table written to table.csv."
+    assert "interrupted: table.csv is partial, 2 of 5 images had their turn" in outcome.err
+    table = read_table(Path("table.csv"))
+    assert list(table) == ["a", "b"]
+    assert table["b"] == pytest.approx(probabilities(classifier, photos / "b.png"), abs=1e-6)
+    assert [path.name for path in Path().iterdir()] == ["table.csv"]
+
+
+def test_interruption_is_told_in_json(
+    run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
+) -> None:
+    interrupted(2)
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2, "--json")
+    outcome = run("predict", photos, *options)
+    assert outcome.status == ExitStatus.INTERRUPTED
+    assert (outcome.json["interrupted"], outcome.json["answered"]) == (True, 2)
+
+
+def test_existing_table_is_kept_when_interrupted_before_any_answer(
+    run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
+) -> None:
+    Path("table.csv").write_text(OLDER)
+    interrupted(1)
+    outcome = run("predict", photos, "--csv", "table.csv", "--model", tiny_bundle)
+    assert (outcome.status, outcome.complaint) == (130, "interrupted")
+    assert Path("table.csv").read_text() == OLDER
+    assert [path.name for path in Path().iterdir()] == ["table.csv"]
+
+
+def test_an_image_is_never_replaced_by_a_table(run: Run, photos: Path, tiny_bundle: Path) -> None:
+    first, *others = sorted(photos.iterdir())
+    before = first.read_bytes()
+    # As  --csv *.jpg  is spelled out by the shell, and a folder that holds the target itself.
+    for images in (others, [photos]):
+        outcome = run("predict", *images, "--csv", first, "--model", tiny_bundle)
+        assert outcome.status == ExitStatus.CONFIG
+        assert "name another file for the table" in outcome.complaint
+        assert first.read_bytes() == before
+
+
+def test_a_file_of_something_else_is_never_replaced(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    Path("thesis.csv").write_text("mine")
+    outcome = run("predict", photos, "--csv", "thesis.csv", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "thesis.csv: exists and is no table of answers" in outcome.complaint
+    assert Path("thesis.csv").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
+def test_a_link_to_a_table_stays_a_link(run: Run, photos: Path, tiny_bundle: Path) -> None:
+    Path("real.csv").write_text(OLDER)
+    Path("link.csv").symlink_to("real.csv")
+    run("predict", photos, "--csv", "link.csv", "--model", tiny_bundle)
+    assert Path("link.csv").is_symlink()
+    assert len(read_table(Path("real.csv"))) == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
+def test_a_pipe_takes_the_table_and_nothing_else(run: Run, photos: Path, tiny_bundle: Path) -> None:
+    os.mkfifo("pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text()), daemon=True)
+    reader.start()
+    outcome = run("predict", photos, "--csv", "pipe", "--model", tiny_bundle)
+    reader.join(timeout=60)
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "5 of 5 images answered" in outcome.err
+    Path("table.csv").write_text(read[0])
+    assert len(read_table(Path("table.csv"))) == 5
+    assert Path("pipe").is_fifo()
+
+
+def test_what_goes_wrong_with_one_file_is_told_and_stops_nothing(
     run: Run, photos: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("table.csv").write_text("mine")
-    run_graph = Classifier.run
-    calls: list[int] = []
+    read = Classifier.read
 
-    def failing(self: Classifier, views: np.ndarray) -> object:
-        calls.append(len(views))
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return run_graph(self, views)
+    def failing(self: Classifier, image: Path) -> object:
+        if image.name == "c.tif":
+            raise RuntimeError("odd decoder")
+        return read(self, image)
 
-    monkeypatch.setattr(Classifier, "run", failing)
-    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2)
-    assert run("predict", photos, *options).status == 130
-    assert Path("table.csv").read_text() == "mine"
-    assert [path.name for path in Path().iterdir()] == ["table.csv"]
+    monkeypatch.setattr(Classifier, "read", failing)
+    outcome = run("predict", photos, "--csv", "table.csv", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.SOME_FAILED
+    assert "c.tif: unexpected RuntimeError: odd decoder" in outcome.err
+    assert list(read_table(Path("table.csv"))) == ["a", "b", "d", "e"]
+
+
+def test_squares_alone_are_stretched_and_the_others_named(
+    run: Run, photos: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--squeezed-from", "4:3")
+    outcome = run("predict", photos, *options)
+    table = read_table(Path("table.csv"))
+    for path in photos.iterdir():
+        square = path.stem in {"b", "c"}
+        expected = probabilities(classifier, path, pixel_aspect=4 / 3 if square else 1.0)
+        assert table[path.stem] == pytest.approx(expected, abs=1e-6)
+    said = outcome.err.splitlines()
+    assert len(said) == 3
+    assert said[0] == (
+        f"not stretched: {photos / 'a.webp'} has 128 x 96 pixels, so it is no square"
+    )
+    assert run("predict", photos, *options, "--json").json["notes"] == said
 
 
 def test_table_in_a_folder_that_is_not_there_yet(run: Run, photos: Path, tiny_bundle: Path) -> None:
@@ -201,7 +342,19 @@ def test_name_with_a_leading_dash(run: Run, photos: Path, tiny_bundle: Path) -> 
     (photos / "e.jpg").rename("-e.jpg")
     options = ("--csv", "table.csv", "--model", tiny_bundle)
     assert run("predict", *options, "--", "-e.jpg").status == 0
-    assert list(read_table(Path("table.csv"))) == ["-e"]
+    assert list(read_table(Path("table.csv"))) == ["'-e"]
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_made_a_text_and_said_so(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    (photos / "e.jpg").rename("=1+1.jpg")
+    options = ("--csv", "table.csv", "--model", tiny_bundle)
+    outcome = run("predict", "=1+1.jpg", *options)
+    said = "an apostrophe was put before '=1+1': spreadsheets would run it as a formula"
+    assert (outcome.status, outcome.err) == (0, f"{said}\n")
+    assert list(read_table(Path("table.csv"))) == ["'=1+1"]
+    assert run("predict", "=1+1.jpg", *options, "--json").json["notes"] == [said]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX file names may hold any byte")

@@ -144,3 +144,18 @@ def test_reader_that_has_gone_is_no_crash(sample_bundle: Path) -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (9, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_json_is_json_whatever_the_terminal_takes(
+    photo: Path, sample_bundle: Path, tmp_path: Path, encoding: str
+) -> None:
+    named = photo.rename(tmp_path / "caf\u00e9 \u75e3.jpg")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    options = ("--model", sample_bundle, "--out", tmp_path / "out", "--json")
+    done = call("analyze", named, *options, env=environment, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["image"]["name"] == named.name
+    named.unlink()
+    done = call("analyze", named, *options, env=environment, encoding=encoding)
+    assert named.name in json.loads(done.stderr)["error"]["message"]

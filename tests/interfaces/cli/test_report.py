@@ -6,12 +6,14 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.model.bundle import read_bundle, write_bundle
 
 from .conftest import Run
 
@@ -58,6 +60,81 @@ def test_options_reach_the_report(run: Run, case: Path, tiny_bundle: Path) -> No
     assert len(after.pages) == len(before.pages) + 1
     assert [round(float(side)) for side in after.pages[0].mediabox[2:]] == [612, 792]
     assert "Zoë" not in text_of(Path("other.pdf").read_bytes())
+
+
+def table_of(path: Path) -> str:
+    return " ".join(text_of(path.read_bytes()).partition("Table I.")[2].split())
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_was_drawn_is_what_the_report_says(
+    run: Run, photo: Path, tiny_bundle: Path, signed: bool
+) -> None:
+    options = ("--explain", "vasc", *(("--signed",) if signed else ()))
+    run("analyze", photo, "--model", tiny_bundle, "--out", "case", "--pdf", *options)
+    shutil.copy(photo, "case")
+    where = ("--model", tiny_bundle, "--out", "again.pdf")
+    assert run("report", "case/assessment.json", *where).status == 0
+    assert Path("again.pdf").read_bytes() == (Path("case") / NAME).read_bytes()
+    table = table_of(Path("again.pdf"))
+    assert "for VASC" in table
+    assert ("gradcam_output.png (signed)" in table) is signed
+    # The pictures beside it explain vasc, and so are none of a report on mel.
+    assert run("report", "case/assessment.json", *where, "--explain", "mel").status == 0
+    table = table_of(Path("again.pdf"))
+    assert "for MEL" in table
+    assert "gradcam" not in table
+
+
+def test_what_earlier_versions_saved_explains_the_prediction(
+    run: Run, case: Path, tiny_bundle: Path
+) -> None:
+    values = json.loads(case.read_text())
+    code = values["prediction"]["diagnosis"].upper()
+    for key in ("explained", "signed"):
+        del values[key]
+    case.write_text(json.dumps(values))
+    assert run("report", case, "--model", tiny_bundle, "--out", "again.pdf").status == 0
+    table = table_of(Path("again.pdf"))
+    assert f"for {code}" in table
+    assert "gradcam_output.png" in table
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("probabilities", "mel", 1.7),
+        ("probabilities", "mel", float("nan")),
+        ("to_image", None, []),
+        ("explained", None, "melanom"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(
+    run: Run, case: Path, tiny_bundle: Path, part: str, key: str | None, value: object
+) -> None:
+    values = json.loads(case.read_text())
+    if part == "probabilities":
+        values["prediction"][part][key] = value
+    elif part == "to_image":
+        values["explanation"][part] = value
+    else:
+        values[part] = value
+    case.write_text(json.dumps(values))
+    outcome = run("report", case, "--model", tiny_bundle, "--out", "again.pdf")
+    assert outcome.status == ExitStatus.DATA
+    assert f"{case}: is no assessment" in outcome.complaint
+    assert not Path("again.pdf").exists()
+
+
+def test_the_figures_of_another_model_of_the_same_name_are_refused(
+    run: Run, case: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = read_bundle(tiny_bundle)
+    other = replace(bundle.manifest, temperature=1.1)
+    write_bundle(tmp_path / "other", other, {"model.onnx": bundle.graph})
+    outcome = run("report", case, "--model", tmp_path / "other")
+    assert outcome.status == ExitStatus.MODEL
+    assert "give the model that answered" in outcome.complaint
 
 
 def test_report_lies_beside_the_assessment_by_default(

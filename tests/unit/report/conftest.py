@@ -33,6 +33,9 @@ from dermassist.sample import draw_lesion
 
 CREATED = "2026-01-02T10:20:30+00:00"
 RESAMPLES = 50
+TEMPERATURE = 1.4
+#: Probabilities from which on a diagnosis is in the set.
+SET_THRESHOLDS = {**dict.fromkeys(CODES, 0.5), "mel": 0.1, "nv": 0.01}
 
 
 def probabilities_of(top: Diagnosis, confidence: float) -> tuple[float, ...]:
@@ -47,14 +50,18 @@ def make_assessment(**changes: Any) -> Assessment:
     top: Diagnosis = changes.pop("top", Diagnosis.MEL)
     shares = probabilities_of(top, changes.pop("confidence", 0.72))
     malignancy = sum(shares[d.index] for d in Diagnosis if d.malignant)
+    members = sorted(
+        (d for d in Diagnosis if shares[d.index] >= SET_THRESHOLDS[d.code]),
+        key=lambda d: -shares[d.index],
+    )
     defaults: dict[str, Any] = {
         "image": ImageInfo("lesion.jpg", 600, 450, "ab" * 32),
         "prediction": Prediction(
             probabilities=shares,
-            logits=tuple(np.log(shares).tolist()),
+            logits=tuple((TEMPERATURE * np.log(shares)).tolist()),
             calibrated=True,
             referral=Referral(malignancy, 0.12, 0.95),
-            prediction_set=PredictionSet((Diagnosis.MEL, Diagnosis.NV), 0.9, (Diagnosis.DF,)),
+            prediction_set=PredictionSet(tuple(members), 0.9, (Diagnosis.DF,)),
         ),
         "explanation": make_explanation(),
         "quality": ImageQuality(450, 120.5, 148.2, 0.0),
@@ -84,8 +91,18 @@ def make_manifest(**changes: Any) -> Manifest:
         "architecture": {},
         "preprocessing": Preprocessing(),
         "files": {},
+        "evidence_scale": make_explanation().scale,
     }
     return Manifest(**{**defaults, **changes})
+
+
+def ruled_manifest() -> Manifest:
+    """Return the manifest of the model that ``make_assessment`` stands for, before any test."""
+    return make_manifest(
+        temperature=TEMPERATURE,
+        referral=ReferralRule(0.12, 0.95),
+        conformal=ConformalRule(0.9, SET_THRESHOLDS, ("df",)),
+    )
 
 
 def measured_answers(images: int = 700) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -114,11 +131,10 @@ def measured_manifest() -> Manifest:
     )
     pointing = (np.full(len(labels), share) for share in (0.9, 0.6, 0.8, 0.5, 0.1, 0.1, 0.25))
     heatmaps = summarise_localisation(Localisation(*pointing), groups=lesions, rng=random)
-    return make_manifest(
-        temperature=1.4,
+    return replace(
+        ruled_manifest(),
         quality_reference=QualityReference((5.0, 3000.0), (60.0, 220.0), 0.05),
         referral=ReferralRule(0.12, 0.95, to_document(referral)),
-        conformal=ConformalRule(0.9, dict.fromkeys(CODES, 0.1), ("df",)),
         metrics={
             "protocol": "lesion-grouped fold 0, test part, 700 images of 350 lesions",
             "report": report.to_dict(),
@@ -142,6 +158,10 @@ def clock() -> Callable[[], datetime]:
 def unreferred(assessment: Assessment) -> Assessment:
     """Return the assessment of a model without threshold, sets and temperature."""
     prediction = replace(
-        assessment.prediction, referral=None, prediction_set=None, calibrated=False
+        assessment.prediction,
+        logits=tuple(np.log(assessment.prediction.probabilities).tolist()),
+        referral=None,
+        prediction_set=None,
+        calibrated=False,
     )
     return replace(assessment, prediction=prediction)

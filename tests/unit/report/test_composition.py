@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,19 +15,27 @@ from PIL import Image
 
 from dermassist.assessment import assess
 from dermassist.diagnosis import Diagnosis
-from dermassist.errors import BundleError, ConfigError, DataError, ImageError
+from dermassist.errors import BundleError, ConfigError, ImageError
 from dermassist.evaluation.bootstrap import Estimate
-from dermassist.imaging import read_image
+from dermassist.imaging import Preprocessing, read_image
 from dermassist.inference.classifier import Classifier
-from dermassist.model.manifest import Manifest
+from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.patient import PatientDetails
 from dermassist.report import ReportContent, ReportOptions, build_report
+from dermassist.report.composition import same_model
 from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
 from dermassist.report.finding import estimate_words
 from dermassist.results import Assessment
 from dermassist.sample import SAMPLE_WORDS, sample_path
 
-from .conftest import CREATED, make_assessment, make_manifest, measured_answers, unreferred
+from .conftest import (
+    CREATED,
+    SET_THRESHOLDS,
+    make_assessment,
+    make_manifest,
+    measured_answers,
+    unreferred,
+)
 
 PAPER_SECTIONS = (
     "Patient Information",
@@ -230,9 +239,81 @@ def test_refuses_the_numbers_of_another_model(lesion_pixels: NDArray[np.uint8]) 
         build_report(make_assessment(), make_manifest(version="2.0"), image=lesion_pixels)
 
 
-def test_refuses_damaged_metrics(lesion_pixels: NDArray[np.uint8]) -> None:
-    with pytest.raises(DataError, match="schema"):
-        build_report(make_assessment(), make_manifest(metrics={"report": {}}), image=lesion_pixels)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 1.5},
+        {"temperature": None},
+        {"evidence_scale": 6.0},
+        {"referral": None},
+        {"referral": ReferralRule(0.13, 0.95)},
+        {"conformal": None},
+        {"conformal": ConformalRule(0.9, {**SET_THRESHOLDS, "nv": 0.2}, ("df",))},
+        {"conformal": ConformalRule(0.9, SET_THRESHOLDS, ("vasc",))},
+        {"preprocessing": Preprocessing(network_px=256)},
+        {"preprocessing": Preprocessing(flips=True)},
+        {"files": {"model.onnx": FileEntry("ee" * 32, 1)}},
+        {"version": "1.1"},
+    ],
+)
+def test_refuses_the_numbers_of_another_model_of_the_same_name(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8], change: dict[str, Any]
+) -> None:
+    answer = make_assessment()
+    answer = replace(answer, model=replace(answer.model, graph_sha256="ff" * 32))
+    own = replace(measured_manifest, files={"model.onnx": FileEntry("ff" * 32, 1)})
+    other = replace(own, **change)
+
+    assert same_model(answer, own)
+    assert not same_model(answer, other)
+    with pytest.raises(BundleError, match=r"answered by dermassist-mobilenetv2 1\.0, but"):
+        build_report(answer, other, image=lesion_pixels)
+
+
+def test_a_later_measurement_makes_no_other_model(measured_manifest: Manifest) -> None:
+    unmeasured = replace(
+        measured_manifest,
+        created="2020-01-01T00:00:00+00:00",
+        metrics=None,
+        referral=ReferralRule(0.12, 0.95),
+        quality_reference=None,
+        files={"model.onnx": FileEntry("ee" * 32, 1)},
+    )
+    # This answer was kept before the graph's hash was written down.
+    assert same_model(make_assessment(), unmeasured)
+    assert same_model(make_assessment(), measured_manifest)
+
+
+def test_a_model_s_own_answers_are_known_as_its_own(classifier: Classifier) -> None:
+    answer = assess(sample_path(), classifier=classifier)
+    saved = Assessment.from_dict(json.loads(json.dumps(answer.to_dict())))
+
+    assert same_model(answer, classifier.manifest)
+    assert same_model(saved, classifier.manifest)
+
+
+@pytest.mark.parametrize(
+    "metrics", [{"report": {}}, {"report": {"schema": "of tomorrow"}}, {"heatmaps": {"x": 1}}]
+)
+def test_metrics_of_another_version_are_not_measured(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8], metrics: dict[str, Any]
+) -> None:
+    other = replace(measured_manifest, metrics=metrics)
+
+    content = build_report(make_assessment(), other, image=lesion_pixels)
+
+    assert "Reliability: not measured" in said(content, "Model Classification Result")
+
+
+def test_a_referral_measured_by_another_version_is_not_measured(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    other = replace(measured_manifest, referral=ReferralRule(0.12, 0.95, {"sensitivity": 1}))
+
+    content = build_report(make_assessment(), other, image=lesion_pixels)
+
+    text = said(content, "Confidence Level")
+    assert "Sensitivity and specificity of the threshold in the test: not measured." in text
 
 
 def test_refuses_pixels_of_another_size(lesion_pixels: NDArray[np.uint8]) -> None:

@@ -38,7 +38,7 @@ from dermassist.report.canvas import BOTTOM_MM, MARGIN_MM, Box, Canvas
 from dermassist.report.content import PAPERS, Figure, texts
 from dermassist.report.font import BUNDLED_ONLY
 
-from .conftest import make_assessment, make_manifest, unreferred
+from .conftest import make_assessment, make_manifest, ruled_manifest, unreferred
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HOSTILE = (
@@ -135,10 +135,12 @@ def test_nothing_is_reported_where_everything_is_printed(content: ReportContent)
 def test_our_own_words_need_no_other_fonts(
     diagnosis: Diagnosis, lesion_pixels: NDArray[np.uint8]
 ) -> None:
-    for assessment in (make_assessment(top=diagnosis), unreferred(make_assessment(top=diagnosis))):
+    answered = make_assessment(top=diagnosis)
+    models = ((answered, ruled_manifest()), (unreferred(answered), make_manifest()))
+    for assessment, manifest in models:
         report = build_report(
             assessment,
-            make_manifest(),
+            manifest,
             image=lesion_pixels,
             options=ReportOptions(patient_page=True),
         )

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dermassist.errors import ConfigError
-from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, Tta, pixel_aspect_of
-from dermassist.interfaces.cli.output import NOTICE, say, say_json
+from dermassist.interfaces.cli.option import (
+    Json,
+    Model,
+    SqueezedFrom,
+    Tta,
+    given,
+    pixel_aspect_of,
+)
+from dermassist.interfaces.cli.output import NOTICE, remark, say, say_json
 from dermassist.interfaces.cli.reporting import (
     PANEL,
     Age,
@@ -32,16 +40,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dermassist.diagnosis import Diagnosis
+    from dermassist.imaging import RasterImage
     from dermassist.report import ReportOptions
-    from dermassist.results import Assessment
+    from dermassist.results import Assessment, PredictionSet
 
 HEATMAP_NAME = "gradcam_output.png"
 OVERLAY_NAME = "gradcam_overlay.png"
 ASSESSMENT_NAME = "assessment.json"
 REPORT_NAME = "DermAssist_Report.pdf"
+#: All that an analysis may leave in its folder.
+RESULT_NAMES = (HEATMAP_NAME, OVERLAY_NAME, ASSESSMENT_NAME, REPORT_NAME)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the saved pictures show: whose evidence, and whether that against it as well."""
+
+    diagnosis: Diagnosis
+    signed: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what an assessment.json says of its pictures."""
+        return {"explained": self.diagnosis.code, "signed": self.signed}
+
+    def picture_names(self, names: Iterable[str] = (HEATMAP_NAME, OVERLAY_NAME)) -> tuple[str, ...]:
+        """Return the pictures' names as a report lists them."""
+        return tuple(f"{name} (signed)" if self.signed else name for name in names)
 
 
 def analyze(
+    context: typer.Context,
     image: Annotated[
         Path | None,
         typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.", readable=False),
@@ -79,19 +107,18 @@ def analyze(
     from dermassist.patient import PatientDetails  # noqa: PLC0415
 
     path = _path(image, sample=sample)
-    wanted = diagnosis_of(explain)
+    wanted, aspect = diagnosis_of(explain), pixel_aspect_of(squeezed_from)
     patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
+    _check_report_options(context, pdf=pdf, stated=patient.stated)
     options = _report_options(paper, patient_page=patient_page) if pdf else None
-    if patient.stated and not pdf:
-        raise ConfigError("details of a patient are printed in the report: add --pdf")
     started = time.perf_counter()
     classifier = Classifier.load(model, tta=tta)
     original = read_image(path)
-    assessment = assess(
-        path, classifier=classifier, pixel_aspect=pixel_aspect_of(squeezed_from) or 1.0
-    )
-    shown = wanted or assessment.prediction.diagnosis
-    contents = _contents(assessment, original.pixels, shown, signed=signed)
+    raster = classifier.read(path)
+    used, notes = stretching(raster, aspect)
+    assessment = assess(raster, classifier=classifier, pixel_aspect=used)
+    drawing = Drawing(wanted or assessment.prediction.diagnosis, signed)
+    contents = _contents(assessment, original.pixels, drawing)
     if options is not None:
         contents[REPORT_NAME] = make_report(
             assessment,
@@ -99,27 +126,48 @@ def analyze(
             path,
             patient=patient,
             explain=wanted,
-            options=options,
+            options=replace(options, heatmap_files=drawing.picture_names()),
         )
     _write_together(out, contents)
+    notes += _remove_earlier(out, contents)
     elapsed = time.perf_counter() - started
     if as_json:
         files = {name: str(out / name) for name in contents}
-        say_json({**assessment.to_dict(), "explained": shown.code, "files": files})
+        say_json({**_record(assessment, drawing), "files": files, "notes": notes})
     else:
-        _say_assessment(assessment, shown, sample=sample, with_report=pdf)
+        for note in notes:
+            remark(note)
+        _say_assessment(assessment, drawing.diagnosis, sample=sample, with_report=pdf)
         say(f"Written to {out}{'/' if str(out) != '/' else ''} in {elapsed:.1f} s.")
         say(NOTICE)
 
 
+def stretching(raster: RasterImage, aspect: float | None) -> tuple[float, list[str]]:
+    """Return the pixel aspect to answer an image with, and a sentence where it is left alone.
+
+    Args:
+        raster: the image as it was read.
+        aspect: width over height that squares had, or ``None`` where nothing was said.
+    """
+    if aspect is None or raster.width == raster.height:
+        return aspect or 1.0, []
+    size = f"{raster.width} x {raster.height} pixels"
+    return 1.0, [f"Not stretched: {raster.name} has {size}, so it is no square."]
+
+
+def _record(assessment: Assessment, drawing: Drawing) -> dict[str, Any]:
+    return {**assessment.to_dict(), **drawing.to_dict()}
+
+
 def _contents(
-    assessment: Assessment, pixels: NDArray[np.uint8], shown: Diagnosis, *, signed: bool
+    assessment: Assessment, pixels: NDArray[np.uint8], drawing: Drawing
 ) -> dict[str, bytes]:
     """Return the files that every analysis writes, by name."""
     from dermassist.explain.overlay import render_heatmap, render_overlay  # noqa: PLC0415
 
     info, explanation = assessment.image, assessment.explanation
-    record = json.dumps(assessment.to_dict(), indent=1) + "\n"
+    shown, signed = drawing.diagnosis, drawing.signed
+    record = json.dumps(_record(assessment, drawing), indent=1) + "\n"
     return {
         HEATMAP_NAME: render_heatmap(
             explanation, shown, width=info.width, height=info.height, signed=signed
@@ -138,12 +186,34 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
             stack.enter_context(replacing(out / name)).write_bytes(content)
 
 
+def _remove_earlier(out: Path, written: Iterable[str]) -> list[str]:
+    """Remove what an earlier analysis left and this one did not replace; say so.
+
+    A folder must not hold results of two images. Nothing but an analysis' own names is touched.
+    """
+    left = [name for name in RESULT_NAMES if name not in written and (out / name).is_file()]
+    for name in left:
+        (out / name).unlink()
+    return [f"Removed from {out}: {', '.join(left)} of an earlier analysis."] if left else []
+
+
+def _check_report_options(context: typer.Context, *, pdf: bool, stated: bool) -> None:
+    """Refuse what is printed in the report alone where none is made."""
+    if pdf:
+        return
+    if stated:
+        raise ConfigError("details of a patient are printed in the report: add --pdf")
+    alone = given(context, "paper", "patient_page")
+    if alone:
+        raise ConfigError(f"{' and '.join(alone)}: for the PDF report alone; add --pdf")
+
+
 def _report_options(paper: str, *, patient_page: bool) -> ReportOptions:
     from dermassist.interfaces.cli.requirement import require_report  # noqa: PLC0415
     from dermassist.report import ReportOptions  # noqa: PLC0415
 
     require_report("The PDF report")
-    return ReportOptions(paper, patient_page, heatmap_files=(HEATMAP_NAME, OVERLAY_NAME))
+    return ReportOptions(paper, patient_page)
 
 
 def _path(image: Path | None, *, sample: bool) -> Path:
@@ -192,21 +262,36 @@ def _say_assessment(
 
 
 def _details(assessment: Assessment) -> list[str]:
+    from dermassist.explain.words import percent  # noqa: PLC0415 - keeps --help fast
+
     prediction = assessment.prediction
     kind = "calibrated" if prediction.calibrated else "not calibrated"
+    shares = [(percent(share), diagnosis) for diagnosis, share in prediction.ranked]
+    width = max(len(share) for share, _ in shares)
     lines = [f"Probabilities ({kind}):"]
-    lines += [f"  {probability:6.1%}  {diagnosis}" for diagnosis, probability in prediction.ranked]
+    lines += [f"  {share:>{width}}  {diagnosis}" for share, diagnosis in shares]
     referral = prediction.referral
     if referral is not None:
         relation = "reaches" if referral.advised else "is below"
         lines.append(
-            f"Malignant together (mel, bcc, akiec): {referral.malignancy:.1%}; this {relation} the "
-            f"referral threshold of {referral.threshold:.1%}."
+            f"Malignant together (mel, bcc, akiec): {percent(referral.malignancy)}; this "
+            f"{relation} the referral threshold of {percent(referral.threshold)}."
         )
     if prediction.prediction_set is not None:
-        members = ", ".join(str(d) for d in prediction.prediction_set.diagnoses) or "none"
-        lines.append(f"Prediction set ({prediction.prediction_set.coverage:.0%}): {members}")
+        lines.append(_set_words(prediction.prediction_set))
     lines += [
-        f"Image: {remark}" for remark in (*assessment.quality.remarks, *assessment.image.notes)
+        f"Image: {sentence}" for sentence in (*assessment.quality.remarks, *assessment.image.notes)
     ]
     return lines
+
+
+def _set_words(members: PredictionSet) -> str:
+    """Return the set, and for which diagnoses its promise does not hold."""
+    from dermassist.explain.words import percent  # noqa: PLC0415 - keeps --help fast
+
+    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none"
+    text = f"Prediction set ({percent(members.coverage)}): {names}."
+    if members.not_guaranteed:
+        codes = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
+        text += f" Not guaranteed for {codes}: too few calibration lesions."
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,12 +17,9 @@ if TYPE_CHECKING:
     from dermassist.selfcheck import SampleCheck
 
 RUNTIME = ("dermassist", "numpy", "pillow", "opencv-python-headless", "onnxruntime")
-OPTIONAL = {
-    "report": ("fpdf2",),
-    "tune": ("optuna",),
-    "app": ("streamlit", "sqlalchemy"),
-    "train": ("torch", "lightning", "onnx", "captum"),
-}
+EXTRAS = ("report", "tune", "app", "train")
+#: As the core metadata write it: ``fpdf2>=2.8.9; extra == 'report'``.
+_OPTIONAL = re.compile(r"(?P<name>[\w.-]+).*; *extra *== *['\"](?P<extra>[\w-]+)['\"]")
 
 
 def doctor(*, model: Model = None, tta: Tta = False, as_json: Json = False) -> None:
@@ -57,9 +55,24 @@ def _installation() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in RUNTIME},
         "extras": {
-            extra: {name: _version(name) for name in names} for extra, names in OPTIONAL.items()
+            extra: {name: _version(name) for name in names} for extra, names in optional().items()
         },
     }
+
+
+def optional() -> dict[str, tuple[str, ...]]:
+    """Return the libraries of each extra, as pyproject.toml names them."""
+    from importlib import metadata  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        required = metadata.requires("dermassist") or []
+    except metadata.PackageNotFoundError:
+        # Run from its sources without having been installed.
+        required = []
+    stated = [
+        (found["extra"], found["name"]) for line in required if (found := _OPTIONAL.match(line))
+    ]
+    return {extra: tuple(name for of, name in stated if of == extra) for extra in EXTRAS}
 
 
 def _describe_model(classifier: Classifier) -> dict[str, str]:

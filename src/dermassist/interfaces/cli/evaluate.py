@@ -20,6 +20,7 @@ from dermassist.interfaces.cli.option import (
     Model,
     SqueezedFrom,
     Tta,
+    given,
     pixel_aspect_of,
 )
 from dermassist.interfaces.cli.output import progress, say, say_json
@@ -46,6 +47,7 @@ class _Measured:
 
 
 def evaluate(
+    context: typer.Context,
     *,
     data: Annotated[
         Path | None,
@@ -87,9 +89,12 @@ def evaluate(
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
+    labelled = images is not None or labels is not None
+    if labelled:
+        _check_no_fold(context)
     classifier = Classifier.load(model, tta=tta)
     aspect = pixel_aspect_of(squeezed_from)
-    if images is not None or labels is not None:
+    if labelled:
         subject = labelled_folder(images, labels, aspect)
     else:
         subject = part_of_fold(data, splits, classifier, fold=fold, part=part, aspect=aspect)
@@ -116,6 +121,16 @@ def evaluate(
         say_json(document)
     else:
         _say_measured(document, measured)
+
+
+def _check_no_fold(context: typer.Context) -> None:
+    """Refuse what chooses a fold's images beside images that are named themselves."""
+    others = given(context, "data", "splits", "fold", "part")
+    if others:
+        raise ConfigError(
+            f"{' and '.join(others)}: for a fold of HAM10000, but --images and --labels name other "
+            "images; give one or the other"
+        )
 
 
 def _measure(answers: Answers, classifier: Classifier, *, seed: int) -> _Measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from dermassist.interfaces.cli.option import (
     DataFolder,
     Json,
     SplitFile,
+    given,
 )
 from dermassist.interfaces.cli.output import progress, say, say_json
 from dermassist.interfaces.cli.requirement import require_training
@@ -25,8 +27,12 @@ if TYPE_CHECKING:
     from dermassist.model.bundle import Bundle
     from dermassist.model.network import MobileNetV2
 
+#: Hexadecimal digits of a hash that a default version shows.
+_VERSION_DIGITS = 12
+
 
 def export(
+    context: typer.Context,
     run: Annotated[
         Path,
         typer.Argument(
@@ -44,7 +50,10 @@ def export(
         str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
     ] = "last",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "dermassist-mobilenetv2",
-    version: Annotated[str, typer.Option(help="Version of the model.")] = "0",
+    version: Annotated[
+        str | None,
+        typer.Option(help="Version of the model; by default one that names its network's hash."),
+    ] = None,
     network_px: Annotated[
         int | None,
         typer.Option(help="Side the network looks at; by default what the run was trained for."),
@@ -65,6 +74,8 @@ def export(
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
     _check_replaceable(out)
+    if _is_bundle(run) and given(context, "weights"):
+        raise ConfigError(f"{run}: is a model, which holds one network; leave --weights out")
     (record, read_network), drawn = _trained(run, weights), read_splits(splits)
     origin = record.get("origin", {})
     if (origin.get("protocol"), origin.get("splits_sha256")) != ("lesion", drawn.sha256):
@@ -74,6 +85,8 @@ def export(
         preprocessing = replace(preprocessing, network_px=network_px)
     if flips:
         preprocessing = replace(preprocessing, flips=True)
+    if version is None:
+        version = _default_version(network, preprocessing)
     dataset = read_ham10000(data)
     train, validation = (
         select(dataset.records, drawn.image_ids(part, test_fold=origin["fold"]))
@@ -102,16 +115,34 @@ _Network = Callable[[], "tuple[MobileNetV2, Preprocessing]"]
 
 def _trained(folder: Path, weights: str) -> tuple[dict[str, Any], _Network]:
     """Read how a run was trained, or the run that a bundle was made of; its network comes later."""
-    from dermassist.model.bundle import MANIFEST_NAME, read_bundle  # noqa: PLC0415
+    from dermassist.model.bundle import read_bundle  # noqa: PLC0415
     from dermassist.model.graph import network_from_graph  # noqa: PLC0415
     from dermassist.training.run import read_record  # noqa: PLC0415
 
-    if (folder / MANIFEST_NAME).is_file():
+    if _is_bundle(folder):
         bundle = read_bundle(folder)
         manifest = bundle.manifest
         return manifest.training, lambda: (network_from_graph(bundle.graph), manifest.preprocessing)
     record = {**read_record(folder), "weights": weights}
     return record, lambda: _network_of_run(folder, record)
+
+
+def _is_bundle(folder: Path) -> bool:
+    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
+
+    return (folder / MANIFEST_NAME).is_file()
+
+
+def _default_version(network: MobileNetV2, preprocessing: Preprocessing) -> str:
+    """Return a version that no other network has, nor this one with other preprocessing.
+
+    The graph's own hash is not known before the bundle is written, which bears the version.
+    """
+    digest = hashlib.sha256(repr(preprocessing).encode())
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.cpu().numpy().tobytes())
+    return f"0-{digest.hexdigest()[:_VERSION_DIGITS]}"
 
 
 def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV2, Preprocessing]:
@@ -127,9 +158,7 @@ def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV
 
 def _check_replaceable(out: Path) -> None:
     """Refuse to put a bundle in place of a folder that holds something else."""
-    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
-
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST_NAME).is_file():
+    if out.is_dir() and any(out.iterdir()) and not _is_bundle(out):
         raise ConfigError(f"{out}: holds something else than a model; name a new folder with --out")
 
 

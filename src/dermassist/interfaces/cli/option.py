@@ -32,7 +32,7 @@ SqueezedFrom = Annotated[
     typer.Option(
         "--squeezed-from",
         metavar="W:H",
-        help="True proportions of images that were squeezed to squares, such as 4:3.",
+        help="True proportions of images that were squeezed to squares, such as 4:3; others stay.",
     ),
 ]
 DataFolder = Annotated[
@@ -79,3 +79,17 @@ def pixel_aspect_of(squeezed_from: str | None) -> float | None:
             f"--squeezed-from must look like 4:3, from 1:4 to 4:1, got {squeezed_from!r}"
         )
     return aspect
+
+
+def given(context: typer.Context, *names: str) -> tuple[str, ...]:
+    """Return which of these parameters stand on the command line, as ``--their-option``.
+
+    What comes from a default or from the environment does not count.
+    """
+    # By its name, because Typer does not export the enumeration.
+    sources = ((name, context.get_parameter_source(name)) for name in names)
+    return tuple(
+        f"--{name.replace('_', '-')}"
+        for name, source in sources
+        if source is not None and source.name == "COMMANDLINE"
+    )

@@ -27,7 +27,7 @@ def say(text: str) -> None:
 
 def say_json(value: Mapping[str, Any]) -> None:
     """Write the whole result as one JSON object."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
 
 
 def remark(text: str) -> None:
@@ -39,7 +39,7 @@ def complain(text: str, status: ExitStatus, *, as_json: bool) -> None:
     """Say what went wrong, in the form that the caller reads."""
     if as_json:
         error = {"error": {"message": text, "status": int(status), "name": status.name}}
-        sys.stderr.write(json.dumps(error, ensure_ascii=False) + "\n")
+        sys.stderr.write(json.dumps(error) + "\n")
     else:
         # One line, whatever a library's text or a file's name holds.
         sys.stderr.write(f"dermassist: {' '.join(text.splitlines())}\n")

@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, Tta, pixel_aspect_of
 from dermassist.interfaces.cli.output import NOTICE, progress, remark, say, say_json
+
+if TYPE_CHECKING:
+    from dermassist.batch import FileOutcome
+    from dermassist.inference.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of all files.
+
+    Attributes:
+        files: in order, as far as the run came.
+        asked: how many files there were.
+        written: whether the table was.
+    """
+
+    files: Sequence[FileOutcome]
+    asked: int
+    written: bool
+
+    @property
+    def answered(self) -> int:
+        """How many rows there are."""
+        return sum(outcome.prediction is not None for outcome in self.files)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why a file was not answered, by its path."""
+        return {str(one.path): one.error for one in self.files if one.error is not None}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether some files had no turn."""
+        return len(self.files) < self.asked
+
+    @property
+    def status(self) -> ExitStatus:
+        """What scripts are told."""
+        if self.interrupted:
+            return ExitStatus.INTERRUPTED
+        return ExitStatus.SOME_FAILED if self.failures else ExitStatus.OK
 
 
 def predict(
@@ -25,32 +68,98 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer many images into a CSV file; unreadable ones are listed and do not stop the rest."""
-    from dermassist.batch import find_images, predict_files, render_isic_csv  # noqa: PLC0415
+    from dermassist.batch import check_table_place, find_images  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
-    from dermassist.storage import replacing  # noqa: PLC0415
+    from dermassist.storage import check_writable, is_stream  # noqa: PLC0415
 
     images = find_images(paths)
+    check_table_place(csv, images)
     aspect = pixel_aspect_of(squeezed_from) or 1.0
     classifier = Classifier.load(model, threads=1, tta=tta)
-    outcomes = []
-    # Entered first: a place that cannot be written to is told before the work, not after it.
-    with replacing(csv) as table, progress("Images", len(images)) as advance:
-        for outcome in predict_files(
-            images, classifier, batch_size=batch_size, pixel_aspect=aspect
-        ):
-            outcomes.append(outcome)
-            advance()
-        # A file's name may hold bytes that are no text; the table shows them escaped.
-        table.write_bytes(render_isic_csv(outcomes).encode(errors="backslashreplace"))
-    failures = [outcome for outcome in outcomes if outcome.error is not None]
-    answered = len(outcomes) - len(failures)
+    # A place that cannot be written to is told before the work, not after it.
+    check_writable(csv)
+    files = _answer(images, classifier, batch_size=batch_size, pixel_aspect=aspect)
+    outcome = _Outcome(files, asked=len(images), written=_write(csv, files))
     if as_json:
-        failed = {str(outcome.path): outcome.error for outcome in failures}
-        say_json({"csv": str(csv), "answered": answered, "failed": failed})
+        say_json(_to_dict(outcome, csv))
     else:
-        for outcome in failures:
-            remark(f"not answered: {outcome.error}")
-        say(f"{answered} of {len(outcomes)} images answered; table written to {csv}.")
-        say(NOTICE)
-    if failures:
-        raise typer.Exit(ExitStatus.SOME_FAILED)
+        # Where the table goes into a pipe, that may be standard output.
+        _say(outcome, csv, beside=is_stream(csv))
+    if outcome.status is not ExitStatus.OK:
+        raise typer.Exit(outcome.status)
+
+
+def _answer(
+    images: Sequence[Path], classifier: Classifier, *, batch_size: int, pixel_aspect: float
+) -> list[FileOutcome]:
+    """Answer files as far as the user lets it.
+
+    Raises:
+        KeyboardInterrupt: before any was answered.
+    """
+    from dermassist.batch import predict_files  # noqa: PLC0415
+
+    outcomes: list[FileOutcome] = []
+    with progress("Images", len(images)) as advance:
+        try:
+            for outcome in predict_files(
+                images, classifier, batch_size=batch_size, pixel_aspect=pixel_aspect
+            ):
+                outcomes.append(outcome)
+                advance()
+        except KeyboardInterrupt:
+            # Hours of answers are worth more than a table that is whole.
+            if all(outcome.prediction is None for outcome in outcomes):
+                raise
+    return outcomes
+
+
+def _write(csv: Path, outcomes: Sequence[FileOutcome]) -> bool:
+    """Write the table, unless there is nothing in it and an earlier one would be lost."""
+    from dermassist.batch import render_isic_csv  # noqa: PLC0415
+    from dermassist.storage import write_bytes  # noqa: PLC0415
+
+    empty = all(outcome.prediction is None for outcome in outcomes)
+    if empty and csv.is_file():
+        return False
+    # A file's name may hold bytes that are no text; the table shows them escaped.
+    write_bytes(csv, render_isic_csv(outcomes).encode(errors="backslashreplace"))
+    return True
+
+
+def _notes(outcome: _Outcome, csv: Path) -> list[str]:
+    from dermassist.batch import row_name  # noqa: PLC0415
+
+    notes = [one.note for one in outcome.files if one.note is not None]
+    notes += [
+        f"an apostrophe was put before {one.path.stem!r}: spreadsheets would run it as a formula"
+        for one in outcome.files
+        if one.prediction is not None and row_name(one.path) != one.path.stem
+    ]
+    if not outcome.written:
+        notes.append(f"nothing was answered: the earlier {csv} stays as it was")
+    if outcome.interrupted:
+        turns = f"{len(outcome.files)} of {outcome.asked} images had their turn"
+        notes.append(f"interrupted: {csv} is partial, {turns}")
+    return notes
+
+
+def _to_dict(outcome: _Outcome, csv: Path) -> dict[str, Any]:
+    return {
+        "csv": str(csv) if outcome.written else None,
+        "answered": outcome.answered,
+        "failed": outcome.failures,
+        "interrupted": outcome.interrupted,
+        "notes": _notes(outcome, csv),
+    }
+
+
+def _say(outcome: _Outcome, csv: Path, *, beside: bool) -> None:
+    tell = remark if beside else say
+    for reason in outcome.failures.values():
+        remark(f"not answered: {reason}")
+    for note in _notes(outcome, csv):
+        remark(note)
+    written = f"table written to {csv}" if outcome.written else "no table written"
+    tell(f"{outcome.answered} of {outcome.asked} images answered; {written}.")
+    tell(NOTICE)

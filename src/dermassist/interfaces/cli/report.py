@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dermassist.errors import DataError
-from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, diagnosis_of
+from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, Drawing, diagnosis_of
 from dermassist.interfaces.cli.option import Json, Model, Tta
 from dermassist.interfaces.cli.output import say, say_json
 from dermassist.interfaces.cli.reporting import (
@@ -47,7 +48,9 @@ def report(
     ] = None,
     explain: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
+        typer.Option(
+            metavar="CODE", help="Diagnosis to explain; by default what  analyze  explained."
+        ),
     ] = None,
     patient_id: PatientId = "",
     name: Name = "",
@@ -68,12 +71,12 @@ def report(
     from dermassist.report import DEFAULT_NAME, ReportOptions  # noqa: PLC0415
     from dermassist.storage import write_bytes  # noqa: PLC0415
 
-    beside = tuple(
-        picture for picture in (HEATMAP_NAME, OVERLAY_NAME) if (case.parent / picture).is_file()
-    )
-    options = ReportOptions(paper, patient_page, heatmap_files=beside)
     patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
-    shown, assessment = diagnosis_of(explain), _read_assessment(case)
+    wanted, (assessment, drawing) = diagnosis_of(explain), _read_case(case)
+    shown = wanted or drawing.diagnosis
+    # Pictures that explain another diagnosis than the report does are none of it.
+    beside = _pictures_beside(case, drawing) if shown is drawing.diagnosis else ()
+    options = ReportOptions(paper, patient_page, heatmap_files=beside)
     pdf = make_report(
         assessment,
         read_bundle(bundle_directory(model, tta=tta)).manifest,
@@ -92,15 +95,32 @@ def report(
         say(f"Report: {target}")
 
 
-def _read_assessment(path: Path) -> Assessment:
+def _read_case(path: Path) -> tuple[Assessment, Drawing]:
+    """Return a saved assessment and what the pictures that were saved with it show."""
     from dermassist.results import Assessment  # noqa: PLC0415
 
     try:
-        return Assessment.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        assessment = Assessment.from_dict(values)
+        return assessment, _drawing(values, assessment)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name an assessment.json") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is no assessment that  analyze  wrote ({error!r})") from error
+
+
+def _drawing(values: Mapping[str, Any], assessment: Assessment) -> Drawing:
+    """Read what was drawn; earlier versions did not say, and mostly drew the predicted one."""
+    from dermassist.diagnosis import Diagnosis  # noqa: PLC0415
+
+    predicted = assessment.prediction.diagnosis
+    explained = values.get("explained", predicted.code)
+    return Drawing(Diagnosis.from_code(explained), signed=values.get("signed", False) is True)
+
+
+def _pictures_beside(case: Path, drawing: Drawing) -> tuple[str, ...]:
+    saved = (name for name in (HEATMAP_NAME, OVERLAY_NAME) if (case.parent / name).is_file())
+    return drawing.picture_names(saved)
 
 
 def _image_beside(case: Path, assessment: Assessment) -> Path:

@@ -35,9 +35,10 @@ from dermassist.report import (
     ReportOptions,
     build_report,
     render_pdf,
+    same_model,
     unprinted_characters,
 )
-from dermassist.results import Assessment, ModelInfo, Prediction
+from dermassist.results import Assessment, Prediction
 
 HEATMAP_NAME = "gradcam_output.png"
 OVERLAY_NAME = "gradcam_overlay.png"
@@ -88,20 +89,20 @@ def show_result(shown: Shown) -> None:
         _show_pictures(shown, choice)
 
 
-def manifest_of(info: ModelInfo) -> Manifest | None:
+def manifest_of(assessment: Assessment) -> Manifest | None:
     """Return the loaded model's manifest, if it is that of the model that answered."""
     manifest = model().classifier.manifest
-    return manifest if (manifest.name, manifest.version) == (info.name, info.version) else None
+    return manifest if same_model(assessment, manifest) else None
 
 
-def measured_of(info: ModelInfo) -> Measured | None:
+def measured_of(assessment: Assessment) -> Measured | None:
     """Return what was measured of the model that answered, if that is the loaded one."""
-    return model().measured if manifest_of(info) is not None else None
+    return model().measured if manifest_of(assessment) is not None else None
 
 
-def _referral_of(info: ModelInfo) -> ReferralMeasures[Estimate] | None:
+def _referral_of(assessment: Assessment) -> ReferralMeasures[Estimate] | None:
     try:
-        return read_referral(manifest_of(info))
+        return read_referral(manifest_of(assessment))
     except DataError:
         # Figures of another version are not measured for this one; the answer stands without.
         return None
@@ -145,7 +146,7 @@ def _show_referral(assessment: Assessment) -> None:
         f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
         f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
-    measured = _referral_of(assessment.model)
+    measured = _referral_of(assessment)
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:
@@ -190,7 +191,7 @@ def _show_pictures(shown: Shown, choice: Choice) -> None:
     )
     left, right = st.columns(2)
     left.image(shown.pixels, caption="Original", width="stretch", alt="The image as given")
-    measured = measured_of(assessment.model)
+    measured = measured_of(assessment)
     words = explain_in_words(assessment, diagnosis=explained, measured=measured)
     right.image(overlay, caption=f"Evidence for {explained}", width="stretch", alt=words.location)
     _show_scale(assessment.explanation.scale, signed=signed)
@@ -283,7 +284,7 @@ def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) 
     """Return the report of an answered image."""
     content = build_report(
         shown.assessment,
-        manifest_of(shown.assessment.model),
+        manifest_of(shown.assessment),
         image=shown.image,
         patient=shown.patient,
         explain=explained,
