@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dermassist import batch
 from dermassist.batch import (
     FileOutcome,
+    answer,
     check_table_place,
     find_images,
     predict_files,
@@ -310,7 +310,7 @@ class Crowd:
 def test_no_more_pixels_are_decoded_at_a_time_than_there_is_room_for(
     images: list[Path], monkeypatch: pytest.MonkeyPatch, room: int, most: int
 ) -> None:
-    monkeypatch.setattr(batch, "_MOST_PIXELS", room)
+    monkeypatch.setattr(answer, "_MOST_PIXELS", room)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     crowd = Crowd()
     stands_for_one: Any = crowd

@@ -162,7 +162,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
         monkeypatch.setattr(Classifier, "run", failing)
         # One after the other, so that a number says which.
-        monkeypatch.setattr("dermassist.batch._MOST_WORKERS", 1)
+        monkeypatch.setattr("dermassist.batch.answer._MOST_WORKERS", 1)
 
     return at
 
