@@ -68,11 +68,12 @@ class Classifier:
         """
         self.bundle = bundle
         self.manifest = bundle.manifest
+        graph = self.manifest.files.get(GRAPH_NAME)
         self.info = ModelInfo(
             name=self.manifest.name,
             version=self.manifest.version,
             sha256=bundle.sha256,
-            graph_sha256=self.manifest.files[GRAPH_NAME].sha256,
+            graph_sha256=graph.sha256 if graph is not None else None,
         )
         self._session = _start_session(bundle, threads=threads)
 
