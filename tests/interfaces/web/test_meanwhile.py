@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-untyped] # no types are published with it
-import pyarrow as pa  # type: ignore[import-untyped] # the same
+import pandas as pd
+import pyarrow as pa
 import pypdf
 import pytest
 from streamlit.runtime.scriptrunner import get_script_run_ctx

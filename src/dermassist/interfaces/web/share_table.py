@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Comes with Streamlit, whose tables take their words from it.
-import pandas as pd  # type: ignore[import-untyped] # no types are published with it
+# Streamlit takes the words of its tables from it.
+import pandas as pd
 
 from dermassist.explain.words import percent
 
