@@ -107,9 +107,10 @@ def add_comparison_options(parser: argparse.ArgumentParser, comparison: Comparis
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--only",
-        nargs="+",
-        choices=[BASE, *(variant.name for variant in comparison.variants)],
-        help="train these alone; the table holds all that are finished",
+        nargs="*",
+        metavar="NAME",
+        help="train these alone, or nothing where none is named; the table holds all that are "
+        f"finished ({BASE}, {', '.join(variant.name for variant in comparison.variants)})",
     )
 
 
@@ -133,10 +134,14 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> None:
         )
         if teacher is not None or not variant.taught
     ]
-    wanted = options.only or [variant.name for variant in variants]
-    untaught = set(wanted) - {variant.name for variant in variants}
-    if untaught:
-        raise ConfigError(f"{', '.join(sorted(untaught))}: needs a --teacher")
+    names = [variant.name for variant in variants]
+    wanted = names if options.only is None else options.only
+    unknown = set(wanted) - set(names)
+    if unknown:
+        raise ConfigError(
+            f"--only {' '.join(sorted(unknown))}: no such variant, or one that needs a --teacher; "
+            f"there are {', '.join(names)}"
+        )
     place = Place(options.runs, options.answers)
     finished: list[Trained] = []
     # Seed by seed, so that a table of all variants is there early.

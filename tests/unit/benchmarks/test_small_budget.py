@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks import variant
 from benchmarks.ablation import STEPS
 from benchmarks.backbone import BackboneName, load_torchvision, make_backbone
 from benchmarks.screening import IDEAS
@@ -30,6 +32,8 @@ from torch import Tensor, nn
 from dermassist.config import ModelSection, OptimisationSection, TrainingConfig, read_config
 from dermassist.data.cache import FieldCache, open_cache
 from dermassist.data.ham10000 import Record, read_ham10000
+from dermassist.data.protocol import lesion_trial
+from dermassist.data.split import make_splits, write_splits
 from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.summary import summarise
@@ -289,6 +293,41 @@ def test_a_variant_is_tabulated_once_it_has_every_seed(
     write_table(STEPS, done[1:2], records, RECIPE, tmp_path)
     assert "no table yet" in capsys.readouterr().out
     assert not (tmp_path / "ablation.md").exists()
+
+
+def test_kept_answers_make_the_table_without_training(
+    make_ham10000: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = make_ham10000(lesions_per_class=16, size=(64, 64))
+    records = read_ham10000(data).records
+    splits = make_splits(records, seed=0)
+    write_splits(splits, tmp_path / "splits.json")
+    trial = lesion_trial(records, splits, fold=0)
+    base = read_config(ROOT / "benchmarks" / "small.toml")
+    images = Images(trial.train, trial.validation, trial.validation)
+    flipless = next(v for v in STEPS.variants if v.name == "no-flips").change(base)
+    for name, recipe in ((BASE, base), ("no-flips", flipless)):
+        job = Budgeted(f"{name}-seed0", recipe, small)
+        kept = at(tmp_path).kept(job)
+        keep(kept, _guesses(trial.validation, len(name)), describe(job, images))
+    monkeypatch.setattr(variant, "run_budgeted", lambda *_, **__: pytest.fail("trained"))
+    parser = argparse.ArgumentParser()
+    variant.add_comparison_options(parser, STEPS)
+    place = ["--data", data, "--splits", tmp_path / "splits.json", "--results", tmp_path]
+    place += ["--answers", tmp_path / "answers", "--runs", tmp_path / "runs", "--recipe"]
+    arguments = [*map(str, place), str(ROOT / "benchmarks" / "small.toml"), "--seeds", "0", "1"]
+    variant.compare(STEPS, parser.parse_args([*arguments, "--only"]))
+
+    text = (tmp_path / "ablation.md").read_text()
+    assert "| without flips | " in text
+    assert "seeds 0;" in text
+    assert "without rotation" not in text
+    assert "no table yet" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="--only no-such: no such variant"):
+        variant.compare(STEPS, parser.parse_args([*arguments, "--only", "no-such"]))
 
 
 @pytest.mark.slow
