@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from dermassist.data.ham10000 import METADATA_COLUMNS, Record, read_ham10000
@@ -264,6 +265,21 @@ def test_labelled_image_that_is_missing(
     outcome = run("evaluate", "--images", data / "images", "--labels", labels, "--model", trained)
     assert outcome.status == ExitStatus.DATA
     assert "1 have no file, ISIC_9999999 first; add the files" in outcome.complaint
+
+
+def test_only_squares_were_squeezed_to_squares(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    shutil.copytree(data / "images", "images")
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", "images", "--labels", labels, "--model", trained)
+    assert run("evaluate", *where, "--squeezed-from", "4:3").status == 0
+    odd = Path("images") / f"{tested[3].image_id}.jpg"
+    Image.new("RGB", (80, 64), "pink").save(odd)
+    outcome = run("evaluate", *where, "--squeezed-from", "4:3")
+    assert outcome.status == ExitStatus.CONFIG
+    assert f"{odd}: has 80 x 64 pixels, so it was not squeezed to a square" in outcome.complaint
+    assert run("evaluate", *where).status == 0
 
 
 @pytest.mark.parametrize("option", ["--images", "--labels"])

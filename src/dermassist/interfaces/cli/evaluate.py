@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ from dermassist.interfaces.cli.output import progress, say, say_json
 
 if TYPE_CHECKING:
     from dermassist.answering import Answers
+    from dermassist.data.ham10000 import Record
     from dermassist.decisions import DecisionMeasures
     from dermassist.evaluation.localisation import LocalisationSummary
     from dermassist.evaluation.report import EvaluationReport
@@ -98,6 +99,8 @@ def evaluate(
         subject = labelled_folder(images, labels, aspect)
     else:
         subject = part_of_fold(data, splits, classifier, fold=fold, part=part, aspect=aspect)
+    if aspect is not None:
+        _check_squares(subject.records)
     if store and not subject.is_test_fold:
         raise ConfigError("--store takes the test fold of the splits that the model names")
     with progress("Images", len(subject.records)) as advance:
@@ -121,6 +124,23 @@ def evaluate(
         say_json(document)
     else:
         _say_measured(document, measured)
+
+
+def _check_squares(records: Iterable[Record]) -> None:
+    """Refuse to stretch what was not squeezed to a square; damaged images are told when read."""
+    from PIL import Image  # noqa: PLC0415 - keeps --help fast
+
+    for path in (record.path for record in records if record.path is not None):
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+        except OSError:
+            continue
+        if width != height:
+            raise ConfigError(
+                f"{path}: has {width} x {height} pixels, so it was not squeezed to a square; leave "
+                "--squeezed-from out, or evaluate such images apart"
+            )
 
 
 def _check_no_fold(context: typer.Context) -> None:
