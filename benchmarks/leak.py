@@ -69,10 +69,23 @@ def main() -> None:
     options = parser.parse_args()
     paper = read_predictions("paper", options.results / "paper")
     folds = [read_predictions(f"fold{k}", options.results / "lesion") for k in range(FOLDS)]
-    pairs = pair(paper, pooled(folds), read_splits(options.splits))
+    splits = read_splits(options.splits)
+    pairs = pair(paper, pooled(folds), splits)
     groups = {"all": pairs, "leaking": pairs.of(pairs.leaking), "clean": pairs.of(~pairs.leaking)}
-    document = {name: _document(own) for name, own in groups.items()}
+    document = {
+        "trained_images": {"with": _trained_by_paper(splits), "without": _trained_by_fold(splits)},
+        **{name: _document(own) for name, own in groups.items()},
+    }
     write_text(options.results / "leak.json", json.dumps(document, indent=1) + "\n")
+
+
+def _trained_by_paper(splits: Splits) -> int:
+    return len(splits.paper_image_ids(Part.TRAIN))
+
+
+def _trained_by_fold(splits: Splits) -> float:
+    counts = [len(splits.image_ids(Part.TRAIN, test_fold=k)) for k in range(FOLDS)]
+    return float(np.mean(counts))
 
 
 def pair(paper: PredictionTable, lesion: PredictionTable, splits: Splits) -> Pairs:

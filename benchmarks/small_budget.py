@@ -36,6 +36,7 @@ from dermassist.interfaces.cli.train import initial_weights
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import load_weights
 from dermassist.storage import replacing, write_text
+from dermassist.training.checkpoint import WholeCheckpointIO
 from dermassist.training.dataset import FieldDataset, serving_transform
 from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored
@@ -236,7 +237,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("results/small"),
         help="what finished trainings answered; they are not trained again (give an empty folder "
-        "to train all anew)",
+        "here and as --runs to train all anew)",
     )
 
 
@@ -290,6 +291,7 @@ def _fit(
         max_epochs=optimisation.epochs_to_run,
         check_val_every_n_epoch=optimisation.validate_every,
         callbacks=[last, *averaging],
+        plugins=[WholeCheckpointIO()],
         logger=False,
         devices=1,
         reload_dataloaders_every_n_epochs=1,

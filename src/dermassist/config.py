@@ -234,18 +234,6 @@ class TrainingConfig:
         """Return plain JSON and TOML types."""
         return asdict(self)
 
-    def changed(self) -> dict[str, Any]:
-        """Return, section by section, the settings that differ from their defaults.
-
-        It stays the same when a setting is added that this configuration does not use.
-        """
-        default = TrainingConfig().to_dict()
-        return {
-            section: {key: own for key, own in values.items() if own != default[section][key]}
-            for section, values in self.to_dict().items()
-            if values != default[section]
-        }
-
     @classmethod
     def from_dict(
         cls, values: Mapping[str, Any], *, where: str = "configuration"

@@ -23,6 +23,8 @@ from dermassist.storage import replacing_folder, write_bytes, write_text
 
 TABLE_NAME = "mistakes.csv"
 PAGE_NAME = "index.html"
+#: With what file managers leave in a folder that was looked into.
+_OWN_NAMES = {TABLE_NAME, PAGE_NAME, ".DS_Store", "Thumbs.db"}
 _PICTURE = re.compile(r"\d{5,}_(answer|truth)\.png")
 SHOWN = 24
 
@@ -89,8 +91,7 @@ def write_gallery(
     """
     if shown < 1:
         raise ConfigError(f"the number of mistakes to show must be at least 1, got {shown}")
-    if directory.exists() and not _is_gallery(directory):
-        raise ConfigError(f"{directory}: holds something else than a gallery; name a new folder")
+    check_gallery_place(directory)
     mistakes = worst_mistakes(answers)
     with replacing_folder(directory) as staging:
         for mistake in mistakes[:shown]:
@@ -101,10 +102,19 @@ def write_gallery(
     return mistakes
 
 
+def check_gallery_place(directory: Path) -> None:
+    """Refuse a folder that holds what no gallery put there: a gallery replaces the whole of it.
+
+    Raises:
+        ConfigError: it does, or it is no folder.
+    """
+    if directory.exists() and not _is_gallery(directory):
+        raise ConfigError(f"{directory}: holds something else than a gallery; name a new folder")
+
+
 def _is_gallery(directory: Path) -> bool:
-    """Tell whether a folder may be replaced: it holds nothing that a gallery did not put there."""
     return directory.is_dir() and all(
-        file.is_file() and (file.name in {TABLE_NAME, PAGE_NAME} or _PICTURE.fullmatch(file.name))
+        file.is_file() and (file.name in _OWN_NAMES or _PICTURE.fullmatch(file.name))
         for file in directory.iterdir()
     )
 

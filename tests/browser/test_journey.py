@@ -224,6 +224,31 @@ def test_a_saved_case_is_found_after_a_kill_and_a_restart(enter: Enter, cases: P
         assert book.image(summary.case_id) == photo_of(3)
 
 
+def test_saving_one_form_of_a_case_keeps_what_was_typed_into_the_other(
+    enter: Enter, cases: Path
+) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        choose(page, ("lesion.png", photo_of(1)))
+        expect(page.get_by_text("Saved in the case book as")).to_be_visible()
+        go_to(page, "Cases")
+        select(page, "Open a case", "lesion.png")
+        page.get_by_role("button", name="Open case").click()
+        expect(page.get_by_text("What it turned out to be")).to_be_visible()
+        settle(page)
+        patient, outcome = (page.get_by_label("Remarks", exact=True).nth(k) for k in (0, 1))
+        outcome.fill("typed, not yet recorded")
+        patient.fill("of the patient")
+        page.get_by_role("button", name="Save details").click()
+        expect(page.get_by_text("of the patient", exact=True).first).to_be_visible()
+        settle(page)
+        expect(outcome).to_have_value("typed, not yet recorded")
+    with CaseBook.open(cases) as book:
+        (summary,) = book.search()
+        case = book.load(summary.case_id)
+        assert (case.patient.remarks, case.outcome) == ("of the patient", None)
+
+
 def test_sessions_at_once_each_get_their_own_answer(enter: Enter, cases: Path) -> None:
     classifier = Classifier.load()
     expected = [assess(photo_of(k), classifier=classifier).prediction for k in range(SESSIONS)]

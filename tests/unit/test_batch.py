@@ -379,6 +379,13 @@ def test_a_table_takes_the_place_of_no_image_that_it_is_about(tmp_path: Path) ->
         check_table_place(tmp_path / "absent.jpg", [tmp_path / "absent.jpg"])
 
 
+def test_a_name_that_no_file_can_have_is_told_as_such(classifier: Classifier) -> None:
+    (outcome,) = predict_files([Path(f"{'x' * 300}.jpg")], classifier)
+    assert outcome.error is not None
+    assert "unexpected" not in outcome.error
+    assert "cannot be read" in outcome.error
+
+
 def test_no_files_give_no_answers(classifier: Classifier) -> None:
     assert list(predict_files([], classifier)) == []
 

@@ -103,6 +103,11 @@ def test_an_earlier_gallery_is_replaced_and_nothing_else_is(
         write_gallery(answers, thesis, scale=4.0)
     assert (thesis / "chapter.txt").read_text() == "years of work"
 
+    # What a file manager leaves behind is nobody's.
+    (place / ".DS_Store").write_bytes(b"folder view")
+    write_gallery(answers, place, scale=4.0, shown=1)
+    assert not (place / ".DS_Store").exists()
+
     # Nor is a gallery that somebody has put something into.
     for kept in (place / "notes.md", place / "plots" / "roc.png"):
         kept.parent.mkdir(exist_ok=True)

@@ -98,7 +98,7 @@ def _check_stems(paths: Sequence[Path]) -> None:
     for path in paths:
         other = seen.setdefault(row_name(path), path)
         # Folders get no row.
-        if other is not path and not (other.is_dir() or path.is_dir()):
+        if other is not path and not (os.path.isdir(other) or os.path.isdir(path)):  # noqa: PTH112
             raise DataError(
                 f"{other} and {path} would share the row {row_name(path)!r}; "
                 "predict them into different files"

@@ -2,7 +2,13 @@
 
 from dermassist.imaging.artifact import STEPS, apply_steps
 from dermassist.imaging.geometry import Fill, Preprocessing, View, to_field, to_view
-from dermassist.imaging.reading import ImageSource, RasterImage, ReadingLimits, read_image
+from dermassist.imaging.reading import (
+    ImageSource,
+    RasterImage,
+    ReadingLimits,
+    declared_size,
+    read_image,
+)
 
 __all__ = [
     "STEPS",
@@ -13,6 +19,7 @@ __all__ = [
     "ReadingLimits",
     "View",
     "apply_steps",
+    "declared_size",
     "read_image",
     "to_field",
     "to_view",

@@ -117,6 +117,22 @@ def read_image(
     )
 
 
+def declared_size(path: Path, limits: ReadingLimits = DEFAULT_LIMITS) -> tuple[int, int] | None:
+    """Return the width and height that a file states, without decoding it.
+
+    Returns:
+        ``None`` where reading the image will say what is wrong with it.
+    """
+    try:
+        # Reading a pipe may never end.
+        if not os.path.isfile(path) or path.stat().st_size > limits.max_bytes:  # noqa: PTH113
+            return None
+        with pillow_silenced(), open_image(path.read_bytes(), str(path)) as image:
+            return image.size
+    except (ImageError, OSError, ValueError):
+        return None
+
+
 def _read_bytes(path: Path, limits: ReadingLimits) -> bytes:
     try:
         status = path.stat()

@@ -208,13 +208,14 @@ def _check_same_run(
     if not path.exists():
         write_text(path, json.dumps(record, indent=1) + "\n")
         return
-    # A record that does not say on how many devices is from when it could be only one.
-    found = {"devices": 1, **read_record(directory)}
+    # Records of earlier versions do not say on how many devices; from here on they do.
+    found = {"devices": settings.devices, **read_record(directory)}
     if not describes_same(found, record, recipe="config", where=str(path)):
         raise ConfigError(
             f"{directory}: holds a training with another configuration, other data or another "
             "number of devices; give another folder, or remove this one"
         )
+    write_text(path, json.dumps(found, indent=1) + "\n")
 
 
 def _best_checkpoint(directory: Path) -> ModelCheckpoint:

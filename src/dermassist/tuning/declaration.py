@@ -112,8 +112,7 @@ class Declaration:
     @property
     def name(self) -> str:
         """Return a study's name that differs between searches whose scores do not compare."""
-        identity = {**self.to_dict(), "recipe": self.recipe.changed()}
-        canonical = json.dumps(identity, sort_keys=True)
+        canonical = json.dumps(self.to_dict(), sort_keys=True)
         return f"dermassist-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from dermassist.config import describes_same
 from dermassist.errors import ConfigError
 from dermassist.storage import write_text
 from dermassist.tuning.crew import Crew, SearchError
@@ -174,19 +173,12 @@ def standing_of(study: Study, declaration: Declaration) -> Standing:
 
 def _check_same_search(declaration: Declaration, directory: Path) -> None:
     """Write the search's record, or check that the one found is the same search's."""
-    path, record = directory / RECORD_NAME, declaration.to_dict()
+    path = directory / RECORD_NAME
+    text = json.dumps(declaration.to_dict(), indent=1) + "\n"
     if not path.exists():
-        write_text(path, json.dumps(record, indent=1) + "\n")
-    elif not describes_same(_read_record(path), record, recipe="recipe", where=str(path)):
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
         raise ConfigError(
             f"{directory}: holds another search, or one on other data; give another folder, or "
             "remove this one"
         )
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: is no record of a search ({error}); remove it") from error
-    return record

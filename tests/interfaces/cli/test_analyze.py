@@ -274,10 +274,20 @@ def test_a_folder_never_holds_the_results_of_two_images(
     Path("out/letter.pdf").write_text("mine")
     outcome = run("analyze", photo, *where)
     assert outcome.status == 0
-    assert outcome.err == "Removed from out: DermAssist_Report.pdf of an earlier analysis.\n"
+    assert outcome.err == "Removed from out: DermAssist_Report.pdf of another image.\n"
     assert names(Path("out")) == {*WRITTEN, "letter.pdf"}
     assert Path("out/letter.pdf").read_text() == "mine"
     assert run("analyze", photo, *where).err == ""
+
+    # A report of the same image stays, and so does one that no analysis stands beside.
+    assert run("analyze", photo, *where, "--pdf").status == 0
+    report = Path("out/DermAssist_Report.pdf").read_bytes()
+    assert run("analyze", photo, *where).err == ""
+    assert Path("out/DermAssist_Report.pdf").read_bytes() == report
+    Path("downloads").mkdir()
+    Path("downloads/DermAssist_Report.pdf").write_bytes(report)
+    assert run("analyze", photo, "--model", tiny_bundle, "--out", "downloads").err == ""
+    assert Path("downloads/DermAssist_Report.pdf").read_bytes() == report
 
 
 def test_an_earlier_report_is_kept_where_the_analysis_fails(

@@ -268,10 +268,11 @@ def test_a_run_goes_on_with_as_many_devices(material: Material, tmp_path: Path) 
     settings = RunSettings(tmp_path / "run", devices=2, accelerator="cpu", progress=False)
     with pytest.raises(ConfigError, match="another number of devices"):
         train(config, *material, settings, start=Start(start_weights()))
-    # Records of earlier versions do not say it; those runs had one.
+    # Records of earlier versions do not say it: as many as are given, from then on.
     del record["devices"]
     path.write_text(json.dumps(record), encoding="utf-8")
     assert run(config, material, tmp_path / "run").finished
+    assert read_record(tmp_path / "run")["devices"] == 1
 
 
 def test_a_network_starts_only_from_runs_of_its_own_part(

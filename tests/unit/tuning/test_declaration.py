@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dermassist.config import TrainingConfig, read_config
+from dermassist.config import read_config
 from dermassist.errors import ConfigError
 from dermassist.tuning.declaration import (
     Declaration,
@@ -131,17 +131,3 @@ def test_searches_have_one_name_exactly_if_their_scores_compare(folder: Path) ->
         read(folder, SEARCH.replace("0.5", "0.4")),
     ]
     assert len({first.name, *(other.name for other in others)}) == 1 + len(others)
-
-
-def test_a_setting_that_is_added_does_not_rename_a_search(folder: Path) -> None:
-    declaration = read(folder)
-    changed = declaration.recipe.changed()
-    # Only what the recipe file says; a new setting with its default would not be there.
-    assert changed["optimisation"] == {
-        "epochs": 30,
-        "resolutions": ((0.5, 128), (0.5, 224)),
-        "ema_decay": 0.99,
-        "label_smoothing": 0.1,
-    }
-    assert TrainingConfig.from_dict(changed) == declaration.recipe
-    assert TrainingConfig().changed() == {}

@@ -1,7 +1,6 @@
 """A whole search with worker processes: what it finishes, keeps, retries and refuses."""
 
 import itertools
-import json
 import sqlite3
 import time
 from collections import Counter
@@ -233,22 +232,6 @@ def test_a_folder_with_another_search_is_refused_and_stays(search: Search, tmp_p
     with pytest.raises(ConfigError, match="holds another search"):
         search(declared(2, seed=9))
     assert (tmp_path / "run" / "search.json").read_bytes() == before
-
-
-def test_a_search_from_before_a_setting_existed_goes_on(search: Search, tmp_path: Path) -> None:
-    search(declared(2))
-    path = tmp_path / "run" / "search.json"
-    record = json.loads(path.read_text())
-    del record["recipe"]["augmentation"]["blur"]
-    path.write_text(json.dumps(record))
-    assert search(declared(3)).finished
-    record["recipe"]["augmentation"]["blur"] = 0.01
-    path.write_text(json.dumps(record))
-    with pytest.raises(ConfigError, match="holds another search"):
-        search(declared(4))
-    path.write_text("{")
-    with pytest.raises(ConfigError, match="is no record of a search"):
-        search(declared(4))
 
 
 def test_a_folder_in_use_is_refused(search: Search, tmp_path: Path) -> None:

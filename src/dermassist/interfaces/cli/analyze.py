@@ -128,8 +128,9 @@ def analyze(
             explain=wanted,
             options=replace(options, heatmap_files=drawing.picture_names()),
         )
+    others = _is_of_another(out, assessment)
     _write_together(out, contents)
-    notes += _remove_earlier(out, contents)
+    notes += _remove_earlier(out, contents) if others else []
     elapsed = time.perf_counter() - started
     if as_json:
         files = {name: str(out / name) for name in contents}
@@ -186,15 +187,24 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
             stack.enter_context(replacing(out / name)).write_bytes(content)
 
 
+def _is_of_another(out: Path, assessment: Assessment) -> bool:
+    """Tell whether a folder holds the analysis of another image; a report alone tells nothing."""
+    try:
+        values = json.loads((out / ASSESSMENT_NAME).read_text(encoding="utf-8"))
+        return bool(values["image"]["sha256"] != assessment.image.sha256)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _remove_earlier(out: Path, written: Iterable[str]) -> list[str]:
-    """Remove what an earlier analysis left and this one did not replace; say so.
+    """Remove what the analysis of another image left and this one did not replace; say so.
 
     A folder must not hold results of two images. Nothing but an analysis' own names is touched.
     """
     left = [name for name in RESULT_NAMES if name not in written and (out / name).is_file()]
     for name in left:
         (out / name).unlink()
-    return [f"Removed from {out}: {', '.join(left)} of an earlier analysis."] if left else []
+    return [f"Removed from {out}: {', '.join(left)} of another image."] if left else []
 
 
 def _check_report_options(context: typer.Context, *, pdf: bool, stated: bool) -> None:

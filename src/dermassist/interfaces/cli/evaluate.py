@@ -93,6 +93,10 @@ def evaluate(
     labelled = images is not None or labels is not None
     if labelled:
         _check_no_fold(context)
+    if errors is not None:
+        from dermassist.gallery import check_gallery_place  # noqa: PLC0415
+
+        check_gallery_place(errors)
     classifier = Classifier.load(model, tta=tta)
     aspect = pixel_aspect_of(squeezed_from)
     if labelled:
@@ -128,14 +132,10 @@ def evaluate(
 
 def _check_squares(records: Iterable[Record]) -> None:
     """Refuse to stretch what was not squeezed to a square; damaged images are told when read."""
-    from PIL import Image  # noqa: PLC0415 - keeps --help fast
+    from dermassist.imaging import declared_size  # noqa: PLC0415 - keeps --help fast
 
     for path in (record.path for record in records if record.path is not None):
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-        except OSError:
-            continue
+        width, height = declared_size(path) or (0, 0)
         if width != height:
             raise ConfigError(
                 f"{path}: has {width} x {height} pixels, so it was not squeezed to a square; leave "

@@ -41,22 +41,24 @@ _YES_NO = {"all": None, "yes": True, "no": False}
 
 
 @dataclass(frozen=True, eq=False)
-class Forms:
-    """The forms of the open case.
+class Form:
+    """A form of the open case.
 
     Attributes:
-        case: from which they were drawn: all that their user has seen.
-        key: of their fields; another one whenever they are drawn anew.
-        said: why they were, where somebody must know.
+        name: which one; what is typed into another one stays when this one is saved.
+        case: from which it was drawn: all that its user has seen.
+        key: of its fields; another one whenever it is drawn anew.
+        said: why it was, where somebody must know.
     """
 
+    name: str
     case: Case
     key: str
     said: str = ""
 
 
 def forget_forms() -> None:
-    """Draw the forms anew, from what is stored, when the page is next shown."""
+    """Draw both forms anew, from what is stored, when the page is next shown."""
     st.session_state.pop(_FORMS, None)
 
 
@@ -185,55 +187,58 @@ def _show_case(case_id: str) -> None:
         st.rerun()
     st.title(f"Case {case_id[:8]}", anchor=False)
     st.caption(f"Saved {case.saved_at[:19].replace('T', ' ')} UTC")
-    forms = _forms(case)
-    if forms.said:
-        st.error(escaped(forms.said, longest=6000))
+    patient, outcome = _form("patient", case), _form("outcome", case)
+    for form in (patient, outcome):
+        if form.said:
+            st.error(escaped(form.said, longest=6000))
     pixels = read_image(image).pixels
     show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id))
-    _show_patient(forms)
-    _show_outcome(forms)
+    sent = [_show_patient(patient), _show_outcome(outcome)]
     _show_removal(case)
+    # Last: fields that are not drawn before forget what was typed into them.
+    if any(sent):
+        st.rerun()
 
 
-def _forms(case: Case) -> Forms:
-    """Return what the forms were drawn from: what somebody else stored since was not seen."""
-    forms: Forms | None = st.session_state.get(_FORMS)
-    if forms is None or forms.case.case_id != case.case_id:
-        return _draw_anew(case)
-    return forms
+def _form(name: str, case: Case) -> Form:
+    """Return what a form was drawn from: what somebody else stored since was not seen."""
+    form: Form | None = st.session_state.get(_FORMS, {}).get(name)
+    if form is None or form.case.case_id != case.case_id:
+        return _draw_anew(name, case)
+    return form
 
 
-def _draw_anew(case: Case, said: str = "") -> Forms:
+def _draw_anew(name: str, case: Case, said: str = "") -> Form:
     # Fields of another key forget what they held.
     drawn = st.session_state[_DRAWN] = st.session_state.get(_DRAWN, 0) + 1
-    forms = st.session_state[_FORMS] = Forms(case, f"case form {drawn}", said)
-    return forms
+    form = Form(name, case, f"{name} form {drawn}", said)
+    st.session_state[_FORMS] = {**st.session_state.get(_FORMS, {}), name: form}
+    return form
 
 
-def _save(change: Callable[[], Case], forms: Forms, entered: str) -> None:
+def _save(change: Callable[[], Case], form: Form, entered: str) -> None:
     """Write what was entered; where that is refused, say so, with the entries, and draw anew."""
     said = ""
     try:
         case = change()
     except CaseChangedError as error:
-        case = case_book().load(forms.case.case_id)
+        case = case_book().load(form.case.case_id)
         said = f"{error}. Entered, but not saved: {entered}."
-    _draw_anew(case, said)
-    st.rerun()
+    _draw_anew(form.name, case, said)
 
 
-def _show_patient(forms: Forms) -> None:
-    case = forms.case
+def _show_patient(form: Form) -> bool:
+    """Draw the form; return whether it was sent."""
+    case = form.case
     st.subheader("Patient and lesion", anchor=False)
     with st.form("patient"):
-        patient = patient_form(forms.key, case.patient)
-        if st.form_submit_button("Save details") and patient is not None:
-            given = patient
-            _save(
-                lambda: case_book().record_patient(case.case_id, given, seen=case),
-                forms,
-                _entries(given),
-            )
+        patient = patient_form(form.key, case.patient)
+        asked = st.form_submit_button("Save details")
+    if not asked or patient is None:
+        return False
+    given = patient
+    _save(lambda: case_book().record_patient(case.case_id, given, seen=case), form, _entries(given))
+    return True
 
 
 def _entries(patient: PatientDetails) -> str:
@@ -241,41 +246,44 @@ def _entries(patient: PatientDetails) -> str:
     return ", ".join(stated) or "nothing"
 
 
-def _show_outcome(forms: Forms) -> None:
+def _show_outcome(form: Form) -> bool:
+    """Draw the form; return whether it was sent."""
     st.subheader("What it turned out to be", anchor=False)
-    known = forms.case.outcome
+    known = form.case.outcome
     with st.form("outcome"):
         choice = st.selectbox(
             "Final diagnosis",
             _FINAL,
             index=None if known is None else _FINAL.index(_final(known.diagnosis)),
             placeholder="choose",
-            key=f"{forms.key} final",
+            key=f"{form.key} final",
         )
         source = st.segmented_control(
             "Known from",
             SOURCES,
             default=known.source if known is not None else SOURCES[0],
             required=True,
-            key=f"{forms.key} source",
+            key=f"{form.key} source",
         )
         found = "" if known is None else known.remarks
-        remarks = st.text_area("Remarks", found, key=f"{forms.key} found")
+        remarks = st.text_area("Remarks", found, key=f"{form.key} found")
         asked = st.form_submit_button("Record")
+    sent = asked and choice is not None
     if asked and choice is None:
         st.error("Choose the final diagnosis first.")
     elif asked and choice is not None:
         diagnosis = None if choice == _OTHER else DIAGNOSES[_FINAL.index(choice)]
-        _save_outcome(Outcome(diagnosis, source, remarks), forms)
+        _save_outcome(Outcome(diagnosis, source, remarks), form)
     if known is not None:
         st.caption(f"Recorded: {_final(known.diagnosis)}, {known.source}.")
+    return sent
 
 
-def _save_outcome(outcome: Outcome, forms: Forms) -> None:
+def _save_outcome(outcome: Outcome, form: Form) -> None:
     entered = (_final(outcome.diagnosis), outcome.source, outcome.remarks)
     _save(
-        lambda: case_book().record_outcome(forms.case.case_id, outcome, seen=forms.case),
-        forms,
+        lambda: case_book().record_outcome(form.case.case_id, outcome, seen=form.case),
+        form,
         ", ".join(entry for entry in entered if entry),
     )
 
