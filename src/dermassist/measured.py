@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import DataError
@@ -16,6 +16,8 @@ from dermassist.evaluation.localisation import LocalisationSummary
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.evaluation.summary import ClassSummary
 from dermassist.model.manifest import Manifest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,13 @@ def read_referral(manifest: Manifest | None) -> ReferralMeasures[Estimate] | Non
     if not isinstance(measures, ReferralMeasures):
         raise DataError("the measures of the referral threshold cannot be read")
     return measures
+
+
+def read_or_none(
+    read: Callable[[Manifest | None], T | None], manifest: Manifest | None
+) -> T | None:
+    """Return what one of the readers above finds, or nothing where another version wrote it."""
+    try:
+        return read(manifest)
+    except DataError:
+        return None

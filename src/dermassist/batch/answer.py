@@ -147,11 +147,11 @@ def _see(
     try:
         with room.taken(_declared_pixels(path)):
             raster = classifier.read(path)
-            square = raster.width == raster.height
-            view = classifier.view(raster, pixel_aspect=pixel_aspect if square else 1.0)
+            aspect = raster.aspect_before_squeezing(pixel_aspect)
+            view = classifier.view(raster, pixel_aspect=aspect)
     except ImageError as error:
         return error
-    return _Seen(view, None if square or pixel_aspect == 1.0 else _left_alone(path, raster))
+    return _Seen(view, None if aspect == pixel_aspect else _left_alone(path, raster))
 
 
 def _left_alone(path: Path, raster: RasterImage) -> str:

@@ -74,6 +74,13 @@ class RasterImage:
         height, width, _ = self.pixels.shape
         return float((self.width * height) / (self.height * width))
 
+    def aspect_before_squeezing(self, proportions: float) -> float:
+        """Return the pixel aspect to answer with, if squares had these proportions, width / height.
+
+        What is not square was not squeezed to a square: 1.
+        """
+        return proportions if self.width == self.height else 1.0
+
 
 def read_image(
     source: ImageSource,

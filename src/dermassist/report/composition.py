@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.errors import BundleError, DataError
+from dermassist.errors import BundleError
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
-from dermassist.measured import read_measured, read_referral
+from dermassist.measured import read_measured, read_or_none, read_referral
 from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -55,7 +54,6 @@ _DEFAULT_OPTIONS = ReportOptions()
 _NO_PATIENT = PatientDetails()
 #: What probabilities may differ by that the same logits and temperature give.
 _ROUNDING = 1e-6
-_Numbers = TypeVar("_Numbers")
 
 
 @dataclass(frozen=True)
@@ -207,27 +205,17 @@ def _case(
     explain: Diagnosis | None,
 ) -> _Case:
     prediction, info = assessment.prediction, assessment.image
-    measured = _read_or_none(read_measured, manifest)
+    measured = read_or_none(read_measured, manifest)
     shown = explain or prediction.diagnosis
     pixels = read_original(image, info)
     return _Case(
         assessment=assessment,
         patient=patient or _NO_PATIENT,
-        evidence=Evidence(prediction, manifest, measured, _read_or_none(read_referral, manifest)),
+        evidence=Evidence(prediction, manifest, measured, read_or_none(read_referral, manifest)),
         words=explain_in_words(assessment, diagnosis=shown, measured=measured),
         figures=explanation_figures(pixels, assessment.explanation, shown, info),
         pixels=pixels,
     )
-
-
-def _read_or_none(
-    read: Callable[[Manifest | None], _Numbers | None], manifest: Manifest | None
-) -> _Numbers | None:
-    """Return what was measured, or nothing where it was written in another version's form."""
-    try:
-        return read(manifest)
-    except DataError:
-        return None
 
 
 def _footer(assessment: Assessment) -> str:

@@ -119,3 +119,16 @@ def sample_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -
     directory = tmp_path_factory.mktemp("sample") / "bundle"
     write_bundle(directory, replace(bundle.manifest, sample=sample), {"model.onnx": bundle.graph})
     return directory
+
+
+@pytest.fixture
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function after which no assessment can be written: the disk is full."""
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if "assessment" in path.name:
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, content)
+
+    return lambda: monkeypatch.setattr(Path, "write_bytes", full)

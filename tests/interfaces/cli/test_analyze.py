@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -291,20 +292,13 @@ def test_a_folder_never_holds_the_results_of_two_images(
 
 
 def test_an_earlier_report_is_kept_where_the_analysis_fails(
-    run: Run, photo: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, photo: Path, tiny_bundle: Path, fill_disk: Callable[[], None]
 ) -> None:
     where = ("--model", tiny_bundle, "--out", "out")
     assert run("analyze", photo, *where, "--pdf").status == 0
     before = {path: path.read_bytes() for path in Path("out").iterdir()}
     assert run("analyze", "absent.jpg", *where).status != 0
-    write = Path.write_bytes
-
-    def full(path: Path, content: bytes) -> int:
-        if "assessment" in path.name:
-            raise OSError(28, "No space left on device", str(path))
-        return write(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    fill_disk()
     assert run("analyze", photo, *where).status != 0
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
 

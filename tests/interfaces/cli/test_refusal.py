@@ -193,18 +193,11 @@ def test_folder_in_the_way_of_a_file(run: Run, photo: Path, tiny_bundle: Path, n
 
 
 def test_full_disk_leaves_earlier_results_alone(
-    run: Run, photo: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, photo: Path, tiny_bundle: Path, fill_disk: Callable[[], None]
 ) -> None:
     run("analyze", photo, "--model", tiny_bundle, "--out", "out")
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").iterdir()}
-    write = Path.write_bytes
-
-    def full(path: Path, content: bytes) -> int:
-        if "assessment" in path.name:
-            raise OSError(28, "No space left on device", str(path))
-        return write(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    fill_disk()
     outcome = run("analyze", photo, "--model", tiny_bundle, "--out", "out", "--explain", "df")
     assert outcome.status == ExitStatus.CANNOT_WRITE
     assert "No space left" in outcome.complaint

@@ -150,10 +150,13 @@ def stretching(raster: RasterImage, aspect: float | None) -> tuple[float, list[s
         raster: the image as it was read.
         aspect: width over height that squares had, or ``None`` where nothing was said.
     """
-    if aspect is None or raster.width == raster.height:
-        return aspect or 1.0, []
+    if aspect is None:
+        return 1.0, []
+    used = raster.aspect_before_squeezing(aspect)
+    if raster.width == raster.height:
+        return used, []
     size = f"{raster.width} x {raster.height} pixels"
-    return 1.0, [f"Not stretched: {raster.name} has {size}, so it is no square."]
+    return used, [f"Not stretched: {raster.name} has {size}, so it is no square."]
 
 
 def _record(assessment: Assessment, drawing: Drawing) -> dict[str, Any]:

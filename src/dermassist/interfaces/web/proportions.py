@@ -45,5 +45,5 @@ def assess_file(content: bytes, *, name: str, proportions: float) -> Assessment:
     """
     classifier = model().classifier
     raster = classifier.read(content, name=name)
-    square = raster.width == raster.height
-    return assess(raster, classifier=classifier, pixel_aspect=proportions if square else 1.0)
+    aspect = raster.aspect_before_squeezing(proportions)
+    return assess(raster, classifier=classifier, pixel_aspect=aspect)

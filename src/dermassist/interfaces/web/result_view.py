@@ -11,9 +11,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.errors import DataError
-from dermassist.evaluation.bootstrap import Estimate
-from dermassist.evaluation.decision import ReferralMeasures
 from dermassist.explain.overlay import (
     OPACITY,
     blend,
@@ -27,7 +24,7 @@ from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.patient_form import patient_line
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.text import escaped, unbroken
-from dermassist.measured import Measured, read_referral
+from dermassist.measured import Measured, read_or_none, read_referral
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
@@ -100,14 +97,6 @@ def measured_of(assessment: Assessment) -> Measured | None:
     return model().measured if manifest_of(assessment) is not None else None
 
 
-def _referral_of(assessment: Assessment) -> ReferralMeasures[Estimate] | None:
-    try:
-        return read_referral(manifest_of(assessment))
-    except DataError:
-        # Figures of another version are not measured for this one; the answer stands without.
-        return None
-
-
 def _show_answer(shown: Shown) -> None:
     assessment, prediction = shown.assessment, shown.assessment.prediction
     st.subheader(str(prediction.diagnosis), anchor=False)
@@ -146,7 +135,8 @@ def _show_referral(assessment: Assessment) -> None:
         f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
         f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
-    measured = _referral_of(assessment)
+    # Figures of another version are not measured for this one; the answer stands without.
+    measured = read_or_none(read_referral, manifest_of(assessment))
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Streamlit takes the words of its tables from it.
-import pandas as pd
-
 from dermassist.explain.words import percent
 
 
@@ -23,6 +20,9 @@ def share_table(
         shares: columns of probabilities, 0 to 1, shown by ``percent``.
         pictures: columns that are drawn and need no words.
     """
+    # Streamlit takes the words of its tables from it; the first page need not wait for it.
+    import pandas as pd  # noqa: PLC0415
+
     words = {**dict.fromkeys(shares, percent), **dict.fromkeys(pictures, _nothing)}
     return pd.DataFrame(rows).style.format(words)
 
