@@ -8,6 +8,7 @@ paper's whole recipe, at its whole cost. Both are trained under the lesion proto
 whose validation lesions the search used; nothing that a search or a training has seen is among the
 tested lesions. What is tested are the weights of the last epoch, so that testing chooses nothing.
 Stopped or killed, the same command goes on, and a training that was tested is never tested again.
+Started twice, the two share the trainings out, and whichever ends last writes the whole tables.
 Every seed trains both recipes before the next seed begins, and the tables are written after each
 training: ``full.json``, ``full.md`` and ``full.png`` in the results, with each training's answers
 in ``full/``.
@@ -34,7 +35,7 @@ from dermassist.interfaces.cli.output import progress
 from dermassist.interfaces.cli.train import describe_init, initial_weights
 from dermassist.pooling import check_recipe, is_tested, read_predictions
 from dermassist.training.run import RunSettings
-from dermassist.trial import Bench, answer_trial, train_trial
+from dermassist.trial import Bench, Ended, run_trial
 from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
@@ -87,11 +88,16 @@ def _run(options: argparse.Namespace) -> int:
             check_recipe([job.of(trial)], place, recipe=job.recipe, weights="last", taught=False)
     for job in jobs:
         own = job.of(trial)
-        if not is_tested(own, place) and not _train_and_test(own, job, dataset, place, options):
-            print("stopped; run the same command to go on", file=sys.stderr)
-            return 130
+        if not is_tested(own, place):
+            ended = _train_and_test(own, job, dataset, place, options)
+            if ended is Ended.STOPPED:
+                print("stopped; run the same command to go on", file=sys.stderr)
+                return 130
+            if ended is Ended.ELSEWHERE:
+                print(f"{job.name}: another process is at it", flush=True)
         runs = [_read_run(each, place) for each in jobs if is_tested(each.of(trial), place)]
-        write_standing(runs, trial.test, options.results, of=len(jobs))
+        if runs:
+            write_standing(runs, trial.test, options.results, of=len(jobs))
     return 0
 
 
@@ -105,8 +111,7 @@ def _jobs(found: TrainingConfig, default: TrainingConfig, seeds: Sequence[int]) 
 
 def _train_and_test(
     trial: Trial, job: Job, dataset: Ham10000, place: Path, options: argparse.Namespace
-) -> bool:
-    """Train and, once that is finished, test; return False if it was stopped."""
+) -> Ended:
     print(f"{job.name}: {len(trial.train)} images", flush=True)
     records = (*trial.train, *trial.validation)
     with progress("Decoding", len(records)) as advance:
@@ -127,10 +132,7 @@ def _train_and_test(
     run = RunSettings(
         options.runs / job.name, workers=options.workers, progress=sys.stdout.isatty()
     )
-    if not train_trial(trial, bench, run):
-        return False
-    answer_trial(trial, bench, run.directory, place)
-    return True
+    return run_trial(trial, bench, run, place)
 
 
 def _read_run(job: Job, place: Path) -> FullRun:

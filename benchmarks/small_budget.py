@@ -42,6 +42,7 @@ from dermassist.training.hardware import keep_freed_memory, trainer_precision
 from dermassist.training.interruption import expected_warnings_ignored
 from dermassist.training.loader import VALIDATION_BATCH, EpochData
 from dermassist.training.module import LesionModule
+from dermassist.training.run import sole_training_in
 from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
@@ -151,10 +152,16 @@ def run_budgeted(
 
     Raises:
         DataError: another training's checkpoints or answers are there, or damaged ones.
+        InUseError: another process is at this training.
     """
     earlier = finished_earlier(job, images, place)
     if earlier is not None:
         return earlier
+    with sole_training_in(place.runs / job.name):
+        return _run(job, images, cache, place, workers)
+
+
+def _run(job: Budgeted, images: Images, cache: FieldCache, place: Place, workers: int) -> Outcome:
     folder = place.runs / job.name
     description = describe(job, images)
     record = folder / _RECORD_NAME

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, auto
 from pathlib import Path
 
 from torch import Tensor
@@ -19,13 +21,21 @@ from dermassist.decisions import members, refers
 from dermassist.errors import DataError
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.inference.classifier import Classifier
+from dermassist.lock import InUseError
 from dermassist.model.bundle import Bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import load_weights, read_weights
-from dermassist.pooling import description_path, table_path
+from dermassist.pooling import description_path, is_tested, table_path
 from dermassist.publication import Material, Origin, publish
 from dermassist.storage import write_text
-from dermassist.training.run import Parts, RunSettings, Start, read_record, train
+from dermassist.training.run import (
+    Parts,
+    RunSettings,
+    Start,
+    read_record,
+    sole_training_in,
+    train,
+)
 from dermassist.training.teacher import read_teacher
 
 MODEL_FOLDER = "model"
@@ -53,6 +63,45 @@ class Bench:
     initial_description: str
     weights: str = "last"
     teachers: Path | None = None
+
+
+class Ended(Enum):
+    """How ``run_trial`` left a trial: answered, cut off by Ctrl-C, or to another process."""
+
+    TESTED = auto()
+    STOPPED = auto()
+    ELSEWHERE = auto()
+
+
+def run_trial(
+    trial: Trial,
+    bench: Bench,
+    settings: RunSettings,
+    results: Path,
+    *,
+    watching: AbstractContextManager[Callable[[int], None] | None] | None = None,
+) -> Ended:
+    """Train a trial, or resume it, then test it; one process at a time, so that several can share.
+
+    Args:
+        trial: which images.
+        bench: how to train.
+        settings: where to train.
+        results: folder that receives the answers; a trial that has some there is left as it is.
+        watching: entered when testing begins; gives what is called with the number of images read
+            since the last call.
+    """
+    try:
+        with sole_training_in(settings.directory):
+            # Another process may have ended since the caller looked.
+            if not is_tested(trial, results):
+                if not train_trial(trial, bench, settings):
+                    return Ended.STOPPED
+                with watching or nullcontext() as advance:
+                    answer_trial(trial, bench, settings.directory, results, advance=advance)
+    except InUseError:
+        return Ended.ELSEWHERE
+    return Ended.TESTED
 
 
 def train_trial(trial: Trial, bench: Bench, settings: RunSettings) -> bool:

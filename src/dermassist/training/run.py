@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from dermassist.data.cache import FieldCache
 from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import ConfigError, DataError
+from dermassist.lock import sole_use_of
 from dermassist.model.weights import load_weights, read_weights, write_weights
 from dermassist.storage import write_text
 from dermassist.training.checkpoint import MovableCheckpoint, WholeCheckpointIO
@@ -46,6 +49,7 @@ _log = logging.getLogger(__name__)
 BEST_WEIGHTS_NAME = "best_model.pth"
 LAST_WEIGHTS_NAME = "last_model.pth"
 CHECKPOINT_FOLDER = "checkpoints"
+LOCK_NAME = "run.lock"
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,26 @@ def train(
         with returning_after_interrupt(trainer):
             trainer.fit(module, data, ckpt_path=_resume_path(settings.directory), weights_only=True)
     return _finish(module, trainer, checkpoint, settings.directory)
+
+
+@contextmanager
+def sole_training_in(directory: Path) -> Iterator[None]:
+    """Hold the folder of a training against other processes, for as long as the block lasts.
+
+    Two trainings in one folder would overwrite each other's checkpoints. ``train`` does not ask for
+    this itself, since what follows it, such as testing, may have to be one's own as well.
+
+    Raises:
+        InUseError: another process trains there.
+    """
+    if int(
+        os.environ.get("LOCAL_RANK", "0")
+    ):  # Lightning's name; the process that began us holds it
+        yield
+        return
+    refusal = "another process trains here; wait for it, or give another folder"
+    with sole_use_of(directory, lock=LOCK_NAME, refusal=refusal):
+        yield
 
 
 def make_module(config: TrainingConfig, records: Sequence[Record], start: Start) -> LesionModule:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import TrialState
 
 from dermassist.errors import ConfigError
+from dermassist.lock import sole_use_of
 from dermassist.storage import write_text
 from dermassist.tuning.crew import Crew, SearchError
-from dermassist.tuning.lock import only_search_in
 from dermassist.tuning.recovery import RETRIES_AFTER_DEATH, give_back, give_back_dead, retry_of
 from dermassist.tuning.space import params_of
 from dermassist.tuning.study import StudyPlace, loss_explained, open_study
@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from dermassist.tuning.objective import Objective
 
 RECORD_NAME = "search.json"
+LOCK_NAME = "search.lock"
 #: States of trials that count: a failed one is replaced by another.
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 #: Failures without a counted trial between them before the search gives up.
 _MOST_FAILURES = 3
+_IN_USE = (
+    "another search works here; wait for it, use --workers for more processes, or give another "
+    "folder and the same --storage"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def run_search(
         DermAssistError: whatever ``prepare`` refuses.
         SearchError: trainings fail, or their processes die, again and again.
     """
-    with only_search_in(settings.directory):
+    with sole_use_of(settings.directory, lock=LOCK_NAME, refusal=_IN_USE):
         _check_same_search(declaration, settings.directory)
         study = open_study(settings.place, declaration)
         give_back_dead(study, shared=settings.place.shared)

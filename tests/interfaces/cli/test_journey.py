@@ -19,7 +19,7 @@ from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.export import _default_version
 from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
-from dermassist.training.run import TrainingOutcome
+from dermassist.training.run import TrainingOutcome, sole_training_in
 
 from .conftest import Outcome, Run
 
@@ -173,6 +173,21 @@ def test_stopped_training_says_how_to_go_on(
     outcome = train(run, "--json")
     assert outcome.status == 130
     assert (outcome.json["finished"], outcome.json["best_validation_macro_f1"]) == (False, None)
+
+
+def test_two_trainings_never_share_a_folder(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dermassist.training.run.train", lambda *_, **__: pytest.fail("trained"))
+    with sole_training_in(Path("run")):
+        outcome = train(run)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "run: another process trains here" in outcome.complaint
+    # What Lightning begins for further devices works in the first one's folder.
+    with sole_training_in(Path("run")), monkeypatch.context() as second:
+        second.setenv("LOCAL_RANK", "1")
+        with sole_training_in(Path("run")):
+            pass
 
 
 def test_exporting_what_is_no_run(run: Run, place: Path) -> None:

@@ -24,6 +24,7 @@ from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.pooling import ProtocolFigures
+from dermassist.training.run import sole_training_in
 
 from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
@@ -142,6 +143,20 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
     assert outcome.status == ExitStatus.DATA
     assert not Path("runs/lesion/fold3").exists()
     assert json.loads(Path("results/lesion.json").read_text()) == both.json
+
+
+def test_processes_share_the_trials_out(run: Run, material: Path) -> None:
+    with sole_training_in(Path("runs/lesion/fold3")):
+        outcome = call(run, material, "lesion", "--only", "fold3")
+        assert outcome.status == ExitStatus.DATA
+        assert "fold3: another process is at it" in outcome.err
+        assert "no trial is tested yet" in outcome.err
+        both = call(run, material, "lesion", "--only", "fold3", "--only", "fold4", "--json")
+    assert both.status == 0, both.err
+    assert both.json["trials"] == ["fold4"]
+    assert not list(Path("runs/lesion/fold3").glob("checkpoints"))
+    after = call(run, material, "lesion", "--only", "fold3", "--json")
+    assert after.json["trials"] == ["fold3", "fold4"]
 
 
 def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:

@@ -17,11 +17,13 @@ from benchmarks.full_result import FullRun, stand
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 
+from dermassist import trial as trial_module
 from dermassist.data.ham10000 import Record, read_ham10000
 from dermassist.data.split import Part, make_splits, read_splits, write_splits
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.model.network import MobileNetV2
+from dermassist.training.run import sole_training_in
 from dermassist.trial import Bench, answer_trial, train_trial
 
 from ...conftest import write_synthetic_ham10000
@@ -96,7 +98,9 @@ class Rehearsal:
             return False
         return train_trial(trial, bench, settings) if trial.name == self.real else True
 
-    def answer(self, trial: Trial, bench: Bench, run: Path, results: Path) -> None:
+    def answer(
+        self, trial: Trial, bench: Bench, run: Path, results: Path, *, advance: object
+    ) -> None:
         if trial.name == self.real:
             answer_trial(trial, bench, run, results)
             return
@@ -118,8 +122,8 @@ def test_a_stopped_comparison_goes_on_and_tests_each_training_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     bench = Rehearsal()
-    monkeypatch.setattr(full_training, "train_trial", bench.train)
-    monkeypatch.setattr(full_training, "answer_trial", bench.answer)
+    monkeypatch.setattr(trial_module, "train_trial", bench.train)
+    monkeypatch.setattr(trial_module, "answer_trial", bench.answer)
     bench.stop_at = 3
     assert call(monkeypatch, material, tmp_path) == 130
     assert "run the same command to go on" in capsys.readouterr().err
@@ -129,8 +133,14 @@ def test_a_stopped_comparison_goes_on_and_tests_each_training_once(
     before = tested.stat().st_mtime_ns
 
     bench.stop_at = None
+    with sole_training_in(tmp_path / "runs/default-seed1"):
+        assert call(monkeypatch, material, tmp_path) == 0
+    assert "default-seed1: another process is at it" in capsys.readouterr().out
+    assert bench.trained == [*NAMES[:3], *(name for name in NAMES[2:] if name != "default-seed1")]
+    shared = json.loads((tmp_path / "results/full.json").read_text())
+    assert shared["trainings"] == 5
     assert call(monkeypatch, material, tmp_path) == 0
-    assert bench.trained == [*NAMES[:3], *NAMES[2:]]
+    assert bench.trained[-1] == "default-seed1"
     assert tested.stat().st_mtime_ns == before
     assert call(monkeypatch, material, tmp_path) == 0
     assert len(bench.trained) == 7
@@ -205,8 +215,8 @@ def test_a_whole_recipe_is_compared_as_written(
         seen.append(bench.recipe)
         return len(seen) < 2
 
-    monkeypatch.setattr(full_training, "train_trial", stopped)
-    monkeypatch.setattr(full_training, "answer_trial", lambda *_: None)
+    monkeypatch.setattr(trial_module, "train_trial", stopped)
+    monkeypatch.setattr(trial_module, "answer_trial", lambda *_, **__: None)
     monkeypatch.setattr(full_training, "write_standing", lambda *_, **__: None)
     assert call(monkeypatch, material, tmp_path, "--as-written") == 130
     assert [recipe.optimisation.label_smoothing for recipe in seen] == [0.05, 0.3]

@@ -38,8 +38,10 @@ from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.summary import summarise
 from dermassist.imaging import Preprocessing
+from dermassist.lock import InUseError
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError
+from dermassist.training.run import sole_training_in
 from dermassist.training.teacher import Teacher
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +86,8 @@ def test_any_network_is_trained_once_and_its_answers_are_kept(
     material: tuple[Images, FieldCache], tmp_path: Path
 ) -> None:
     job, place = Budgeted("small", RECIPE, small), at(tmp_path)
+    with sole_training_in(place.runs / "small"), pytest.raises(InUseError):
+        run_budgeted(job, *material, place, workers=0)
     first = run_budgeted(job, *material, place, workers=0)
     assert first.probabilities.shape == (len(material[0].answered), 7)
     np.testing.assert_allclose(first.probabilities.sum(axis=1), 1.0, rtol=1e-5)

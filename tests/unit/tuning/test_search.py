@@ -13,10 +13,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from dermassist.errors import ConfigError, DataError
+from dermassist.lock import sole_use_of
 from dermassist.tuning.crew import SearchError
-from dermassist.tuning.lock import only_search_in
 from dermassist.tuning.recovery import retry_of
-from dermassist.tuning.search import COUNTED, Standing
+from dermassist.tuning.search import COUNTED, LOCK_NAME, Standing
 from dermassist.tuning.study import StudyPlace, open_study
 from dermassist.tuning.worker import Ended, _evaluate_next
 
@@ -235,7 +235,7 @@ def test_a_folder_with_another_search_is_refused_and_stays(search: Search, tmp_p
 
 
 def test_a_folder_in_use_is_refused(search: Search, tmp_path: Path) -> None:
-    working = only_search_in(tmp_path / "run")
+    working = sole_use_of(tmp_path / "run", lock=LOCK_NAME, refusal="")
     with working, pytest.raises(ConfigError, match="another search works here"):
         search(declared(1))
     assert search(declared(1)).finished

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dermassist.data.protocol_name import Protocol
-from dermassist.errors import ConfigError
+from dermassist.errors import ConfigError, DataError
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.option import (
     DEFAULT_CACHE,
@@ -24,7 +24,7 @@ from dermassist.interfaces.cli.option import (
 )
 from dermassist.interfaces.cli.output import progress, remark, say, say_json
 from dermassist.interfaces.cli.requirement import require_training
-from dermassist.interfaces.cli.train import IMAGENET, describe_init, initial_weights
+from dermassist.interfaces.cli.train import IMAGENET, RESUME_HINT, describe_init, initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,10 @@ def protocol(
     workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Train and test every trial of a protocol that is not done yet, then pool their answers."""
+    """Train and test every trial of a protocol that is not done yet, then pool their answers.
+
+    Started twice, the two share the trials out: neither takes one that the other is at.
+    """
     require_training("Training")
     from dermassist.config import read_config  # noqa: PLC0415 - keeps --help fast
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
@@ -114,14 +117,15 @@ def protocol(
 
 
 def _run_trial(trial: Trial, bench: Bench, run: RunSettings, place: Path) -> None:
-    from dermassist.trial import answer_trial, train_trial  # noqa: PLC0415
+    from dermassist.trial import Ended, run_trial  # noqa: PLC0415
 
-    if not train_trial(trial, bench, run):
-        remark("Training was stopped; run the same command to resume it.")
-        raise typer.Exit(ExitStatus.INTERRUPTED)
     images = len(trial.train) + len(trial.validation) + len(trial.test)
-    with progress(trial.name, images) as advance:
-        answer_trial(trial, bench, run.directory, place, advance=advance)
+    ended = run_trial(trial, bench, run, place, watching=progress(trial.name, images))
+    if ended is Ended.STOPPED:
+        remark(RESUME_HINT)
+        raise typer.Exit(ExitStatus.INTERRUPTED)
+    if ended is Ended.ELSEWHERE:
+        remark(f"{trial.name}: another process is at it; left to that one.")
 
 
 def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
@@ -176,6 +180,8 @@ def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -
     from dermassist.storage import write_text  # noqa: PLC0415
 
     tested = [trial for trial in every if is_tested(trial, place)]
+    if not tested:
+        raise DataError("no trial is tested yet; other processes are at those asked for")
     random = np.random.default_rng(BOOTSTRAP_SEED)
     figures = summarise_trials(tested, place, of=len(every), random=random)
     write_figures(figures.report, place)

@@ -86,7 +86,12 @@ def train(
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.training.run import Parts, RunSettings, Start  # noqa: PLC0415
+    from dermassist.training.run import (  # noqa: PLC0415
+        Parts,
+        RunSettings,
+        Start,
+        sole_training_in,
+    )
     from dermassist.training.run import train as run_training  # noqa: PLC0415
     from dermassist.training.teacher import read_teacher  # noqa: PLC0415
 
@@ -111,8 +116,9 @@ def train(
         out, workers=workers, devices=devices, accelerator=accelerator, progress=watched
     )
     origin = {**trial.origin, "initial_weights": describe_init(init)}
-    before = _checkpoint_time(out)
-    outcome = run_training(recipe, parts, fields, settings, start=start, origin=origin)
+    with sole_training_in(out):
+        before = _checkpoint_time(out)
+        outcome = run_training(recipe, parts, fields, settings, start=start, origin=origin)
     # Every epoch writes a checkpoint, so the same one means that nothing was left to train.
     _say_outcome(outcome, trained=_checkpoint_time(out) != before, as_json=as_json)
 
