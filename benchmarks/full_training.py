@@ -129,8 +129,12 @@ def _train_and_test(
         initial_weights=initial_weights(options.init, trial.origin),
         initial_description=describe_init(options.init),
     )
+    watched = sys.stdout.isatty()
     run = RunSettings(
-        options.runs / job.name, workers=options.workers, progress=sys.stdout.isatty()
+        options.runs / job.name,
+        workers=options.workers,
+        progress=watched,
+        tell=None if watched else lambda line: print(f"{job.name}: {line}", flush=True),
     )
     return run_trial(trial, bench, run, place)
 

@@ -21,6 +21,7 @@ from dermassist.training.mixing import mix
 from dermassist.training.teacher import Teacher
 
 SELECTION_METRIC = "validation/macro_f1"
+LOSS_METRIC = "train/loss"
 PLATEAU_FACTOR = 0.1
 PLATEAU_PATIENCE = 3
 _EPOCH_SEED_STRIDE = 100_003
@@ -108,7 +109,7 @@ class LesionModule(lightning.LightningModule):
             settings = self.config.distillation
             taught = distillation_loss(logits, self.teacher(shown), settings)
             loss = (1.0 - settings.weight) * loss + settings.weight * taught
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log(LOSS_METRIC, loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:

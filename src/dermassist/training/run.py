@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ from dermassist.training.interruption import (
 )
 from dermassist.training.loader import EpochData
 from dermassist.training.module import SELECTION_METRIC, LesionModule
+from dermassist.training.narration import EpochLines
 from dermassist.training.seen import RECORD_NAME
 from dermassist.training.teacher import Teacher
 
@@ -64,6 +65,7 @@ class RunSettings:
             of them take half as many steps of twice as many images. A run resumes on as many.
         accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
         progress: draw a progress bar.
+        tell: told a line after every epoch, for logs.
     """
 
     directory: Path
@@ -71,6 +73,7 @@ class RunSettings:
     devices: int = 1
     accelerator: str = "auto"
     progress: bool = True
+    tell: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,8 @@ def _make_trainer(
     ]
     if settings.progress:
         extra.append(TQDMProgressBar(refresh_rate=10))
+    if settings.tell is not None:
+        extra.append(EpochLines(settings.tell))
     if optimisation.ema_decay > 0.0:
         extra.append(EMAWeightAveraging(decay=optimisation.ema_decay))
     precision: Any = trainer_precision(optimisation.precision)

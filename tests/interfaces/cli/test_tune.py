@@ -77,6 +77,10 @@ def tune(run: Run, material: Path, *arguments: str, search: str = SEARCH) -> Out
 def test_search_resumes_and_its_best_is_a_recipe(run: Run, material: Path) -> None:
     first = tune(run, material, "--trials", "2")
     assert first.status == 0, first.err
+    # Where no bar can be drawn, a line for every candidate.
+    assert [line.partition(",")[0] for line in first.err.splitlines()] == [
+        f"{finished} of 2 candidates finished" for finished in (0, 1, 2)
+    ]
     rows = read_trials()
     assert [row["state"] for row in rows] == ["COMPLETE"] * 2
 

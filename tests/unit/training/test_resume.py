@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -109,6 +110,10 @@ def run(
 ) -> TrainingOutcome:
     settings = RunSettings(directory, workers=workers, accelerator="cpu", progress=False)
     return train(config, *material, settings, start=Start(start_weights()), callbacks=callbacks)
+
+
+def settings_in(directory: Path) -> RunSettings:
+    return RunSettings(directory, workers=0, accelerator="cpu", progress=False)
 
 
 def assert_same_weights(one: TrainingOutcome, other: TrainingOutcome) -> None:
@@ -279,7 +284,7 @@ def test_a_network_starts_only_from_runs_of_its_own_part(
     material: Material, tmp_path: Path
 ) -> None:
     origin = {"protocol": "lesion", "splits_sha256": "a", "fold": 1}
-    settings = RunSettings(tmp_path / "run", workers=0, accelerator="cpu", progress=False)
+    settings = settings_in(tmp_path / "run")
     outcome = train(
         make_config(stop_after=1), *material, settings, start=Start(start_weights()), origin=origin
     )
@@ -471,7 +476,7 @@ def test_no_images_are_refused(material: Material) -> None:
 def test_weights_that_do_not_fit_are_refused(material: Material, tmp_path: Path) -> None:
     weights = start_weights()
     del weights["features.3.conv.0.0.weight"]
-    settings = RunSettings(tmp_path / "run", workers=0, accelerator="cpu", progress=False)
+    settings = settings_in(tmp_path / "run")
     with pytest.raises(WeightsError, match=r"do not fit: 1 feature tensors"):
         train(make_config(), *material, settings, start=Start(weights))
 
@@ -494,3 +499,17 @@ def test_every_epoch_learns_in_its_own_size(
     steps = len(sizes) // EPOCHS
     assert steps > 0
     np.testing.assert_array_equal(sizes, [32] * 2 * steps + [64] * steps)
+
+
+def test_a_log_gets_a_line_every_epoch(material: Material, tmp_path: Path) -> None:
+    lines: list[str] = []
+    settings = replace(settings_in(tmp_path / "run"), tell=lines.append)
+    config = make_config(epochs=4, validate_every=2)
+    outcome = train(config, *material, settings, start=Start(start_weights()))
+    numbers = [line.partition(" after ")[0] for line in lines]
+    assert numbers == [f"epoch {epoch} of 4" for epoch in (1, 2, 3, 4)]
+    assert all(re.search(r" min, training loss \d\.\d{3}", line) for line in lines)
+    # Every second epoch was validated.
+    scores = [line.partition("validation macro F1 ")[2] for line in lines]
+    assert [bool(score) for score in scores] == [False, True, False, True]
+    assert max(scores) == f"{outcome.best_macro_f1:.3f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,7 +112,12 @@ def protocol(
         bench = replace(bench, teachers=teachers)
         for trial in due:
             watched = sys.stdout.isatty() and not as_json
-            run = RunSettings(runs / name.value / trial.name, workers=workers, progress=watched)
+            run = RunSettings(
+                runs / name.value / trial.name,
+                workers=workers,
+                progress=watched,
+                tell=None if watched or as_json else partial(_remark_of, trial.name),
+            )
             _run_trial(trial, bench, run, place)
     _report(every, place, results / f"{name.value}.json", as_json=as_json)
 
@@ -126,6 +132,10 @@ def _run_trial(trial: Trial, bench: Bench, run: RunSettings, place: Path) -> Non
         raise typer.Exit(ExitStatus.INTERRUPTED)
     if ended is Ended.ELSEWHERE:
         remark(f"{trial.name}: another process is at it; left to that one.")
+
+
+def _remark_of(trial: str, line: str) -> None:
+    remark(f"{trial}: {line}")
 
 
 def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:

@@ -113,7 +113,12 @@ def train(
     # Lightning draws its bars on standard output, where only a person wants them.
     watched = sys.stdout.isatty() and not as_json
     settings = RunSettings(
-        out, workers=workers, devices=devices, accelerator=accelerator, progress=watched
+        out,
+        workers=workers,
+        devices=devices,
+        accelerator=accelerator,
+        progress=watched,
+        tell=None if watched or as_json else remark,
     )
     origin = {**trial.origin, "initial_weights": describe_init(init)}
     with sole_training_in(out):

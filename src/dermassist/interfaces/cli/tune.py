@@ -78,11 +78,15 @@ def tune(
     """Search for better hyperparameters; run the same command again to resume."""
     require_search("Searching")
     require_training("Searching")
+    import optuna  # noqa: PLC0415 - keeps --help fast
+
     from dermassist.interfaces.cli.search_bar import SearchBar  # noqa: PLC0415
     from dermassist.tuning.declaration import read_declaration  # noqa: PLC0415 - loads optuna
     from dermassist.tuning.search import SearchSettings, run_search  # noqa: PLC0415
     from dermassist.tuning.study import check_storage  # noqa: PLC0415
 
+    # This command says itself what it does, and with --json nothing but its result.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     declaration = _overridden(read_declaration(config), trials=trials, seed=seed)
     settings = SearchSettings(out, storage=storage, workers=workers)
     if storage is not None:
@@ -91,7 +95,7 @@ def tune(
         declaration, data=data, splits=splits, fold=fold, init=init, cache=cache
     )
     plan = replace(plan, accelerator=accelerator, threads=_threads(workers))
-    with SearchBar() as bar:
+    with SearchBar(lines=not as_json) as bar:
         settings = replace(settings, watch=bar.show)
         outcome = run_search(declaration, settings, prepare=plan.prepare)
     _say_outcome(outcome, declaration, settings, as_json=as_json)
