@@ -109,3 +109,14 @@ def read_or_none(
         return read(manifest)
     except DataError:
         return None
+
+
+def unreadable(manifest: Manifest | None) -> str | None:
+    """Return why figures that a manifest holds are left out by ``read_or_none``, if any are."""
+    readers: tuple[Callable[[Manifest | None], object], ...] = (read_measured, read_referral)
+    for read in readers:
+        try:
+            read(manifest)
+        except DataError as error:
+            return str(error)
+    return None

@@ -2,10 +2,12 @@
 
 from dermassist.report.composition import build_report, same_model
 from dermassist.report.content import DEFAULT_NAME, ReportContent, ReportOptions
+from dermassist.report.finding import UNREADABLE
 from dermassist.report.pdf import render_pdf, unprinted_characters, write_report
 
 __all__ = [
     "DEFAULT_NAME",
+    "UNREADABLE",
     "ReportContent",
     "ReportOptions",
     "build_report",

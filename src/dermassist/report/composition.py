@@ -13,7 +13,7 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
-from dermassist.measured import read_measured, read_or_none, read_referral
+from dermassist.measured import read_measured, read_or_none, read_referral, unreadable
 from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -32,6 +32,7 @@ from dermassist.report.content import (
     time_words,
 )
 from dermassist.report.finding import (
+    UNREADABLE,
     Evidence,
     calibration,
     confidence_score,
@@ -95,7 +96,7 @@ def build_report(
         ImageError: the image cannot be read or is not the one that was assessed.
         BundleError: the manifest is of another model than the one that answered, as
             ``same_model`` tells. Numbers that cannot be read, such as those that another version
-            measured, are not measured.
+            wrote, are left out, and the report says that they were.
     """
     _check_model(assessment, manifest)
     # Evidence is kept to five decimals in saved cases: both ways must make the same pictures.
@@ -272,6 +273,7 @@ def _classification_blocks(case: _Case) -> tuple[Block, ...]:
         Headline("Predicted Category", str(diagnosis), kind),
         Paragraph("Clinical interpretation of this class in general:", "lead"),
         Bullets(statements),
+        *((Paragraph(UNREADABLE, "warning"),) if unreadable(case.evidence.manifest) else ()),
         Paragraph("How reliable this model is for this class:", "lead"),
         Bullets(reliability(diagnosis, case.evidence.measured)),
     )

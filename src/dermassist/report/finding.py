@@ -16,6 +16,10 @@ from dermassist.report.content import Bar, Bars
 from dermassist.results import Prediction, PredictionSet, Referral
 
 NOT_MEASURED = "not measured"
+UNREADABLE = (
+    "Some figures measured of this model were written by another version of DermAssist and cannot "
+    'be read by this one; they are called "not measured" here.'
+)
 MALIGNANT_SUM = "Malignant classes together (MEL, BCC, AKIEC)"
 
 

@@ -111,6 +111,7 @@ def test_figures_of_another_version_keep_no_image_from_its_answer(
     assert not app.exception
     assert app.metric
     assert "sensitivity and specificity on test lesions: not measured" in texts(app)
+    assert any("another version of DermAssist" in warning.value for warning in app.warning)
     assert NOT_MEASURED in plain(app)
 
 

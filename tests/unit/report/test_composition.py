@@ -21,7 +21,7 @@ from dermassist.imaging import Preprocessing, read_image
 from dermassist.inference.classifier import Classifier
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.patient import PatientDetails
-from dermassist.report import ReportContent, ReportOptions, build_report
+from dermassist.report import UNREADABLE, ReportContent, ReportOptions, build_report
 from dermassist.report.composition import same_model
 from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
 from dermassist.report.finding import estimate_words
@@ -302,7 +302,9 @@ def test_metrics_of_another_version_are_not_measured(
 
     content = build_report(make_assessment(), other, image=lesion_pixels)
 
-    assert "Reliability: not measured" in said(content, "Model Classification Result")
+    text = said(content, "Model Classification Result")
+    assert "Reliability: not measured" in text
+    assert UNREADABLE in text
 
 
 def test_a_referral_measured_by_another_version_is_not_measured(
@@ -314,6 +316,9 @@ def test_a_referral_measured_by_another_version_is_not_measured(
 
     text = said(content, "Confidence Level")
     assert "Sensitivity and specificity of the threshold in the test: not measured." in text
+    assert UNREADABLE in said(content, "Model Classification Result")
+    readable = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    assert UNREADABLE not in said(readable, "Model Classification Result")
 
 
 def test_refuses_pixels_of_another_size(lesion_pixels: NDArray[np.uint8]) -> None:

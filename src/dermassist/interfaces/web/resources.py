@@ -9,10 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from dermassist.cases import CaseBook
-from dermassist.errors import DataError
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, MODEL_VARIABLE, cases_folder
-from dermassist.measured import Measured, read_measured
+from dermassist.measured import Measured, read_measured, read_or_none, unreadable
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Model:
     Attributes:
         classifier: that answers.
         measured: ``None`` where nothing was, or nothing that can be read.
-        unreadable: why what was measured cannot be read; ``None`` where it can, or there is none.
+        unreadable: why some of it cannot be read; ``None`` where all can, or there is none.
     """
 
     classifier: Classifier
@@ -35,11 +34,9 @@ def model() -> Model:
     """Load the model once for all sessions."""
     directory = os.environ.get(MODEL_VARIABLE)
     classifier = Classifier.load(Path(directory) if directory else None)
-    try:
-        return Model(classifier, read_measured(classifier.manifest))
-    except DataError as error:
-        # Figures of another version do not keep a model from answering.
-        return Model(classifier, None, unreadable=str(error))
+    manifest = classifier.manifest
+    # Figures of another version do not keep a model from answering.
+    return Model(classifier, read_or_none(read_measured, manifest), unreadable(manifest))
 
 
 @st.cache_resource(show_spinner="Opening the case book")

@@ -29,6 +29,7 @@ from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
     DEFAULT_NAME,
+    UNREADABLE,
     ReportOptions,
     build_report,
     render_pdf,
@@ -110,6 +111,8 @@ def _show_answer(shown: Shown) -> None:
         probability_chart(prediction), width="stretch", alt=probability_words(prediction)
     )
     _show_set(prediction)
+    if model().unreadable is not None and manifest_of(assessment) is not None:
+        st.warning(UNREADABLE)
     for remark in (*assessment.quality.remarks, *assessment.image.notes):
         st.warning(escaped(remark, longest=400), icon=":material/visibility:")
     if shown.patient.stated:
@@ -135,7 +138,7 @@ def _show_referral(assessment: Assessment) -> None:
         f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
         f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
-    # Figures of another version are not measured for this one; the answer stands without.
+    # The answer stands without the figures of another version.
     measured = read_or_none(read_referral, manifest_of(assessment))
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
