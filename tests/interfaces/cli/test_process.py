@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+import dermassist
 
 from ...unit.data.fake_dataverse import LISTING_PATH, FakeDataverse, silence
 
@@ -77,6 +80,15 @@ print("STATUSES", *[int(_run(command)) for command in json.loads(sys.argv[1])])
     done = python(code, json.dumps(commands))
     assert done.stderr == ""
     assert done.stdout.rpartition("STATUSES")[2].split() == ["0"] * 4
+
+
+def test_the_module_is_the_program() -> None:
+    command = [sys.executable, "-m", "dermassist", "--version"]
+    done = subprocess.run(command, text=True, timeout=300, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"dermassist {dermassist.__version__}\n" == call("--version").stdout
+    # The one that was installed is the one that is here.
+    assert metadata.version("dermassist") == dermassist.__version__
 
 
 def test_program_answers_an_image(photo: Path, tiny_bundle: Path, tmp_path: Path) -> None:

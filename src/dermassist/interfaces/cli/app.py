@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from dermassist import __version__
 from dermassist.interfaces.cli.analyze import analyze
 from dermassist.interfaces.cli.data import data_app
 from dermassist.interfaces.cli.doctor import doctor
 from dermassist.interfaces.cli.evaluate import evaluate
 from dermassist.interfaces.cli.export import export
+from dermassist.interfaces.cli.output import say
 from dermassist.interfaces.cli.predict import predict
 from dermassist.interfaces.cli.protocol import protocol
 from dermassist.interfaces.cli.report import report
@@ -18,11 +22,34 @@ from dermassist.interfaces.cli.tune import tune
 
 app = typer.Typer(
     name="dermassist",
-    help="Explainable seven-class diagnosis of dermatoscopic images.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"dermassist {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_say_version,
+            is_eager=True,
+            help="Show the program's version; doctor shows the model's too.",
+        ),
+    ] = False,
+) -> None:
+    """Explainable seven-class diagnosis of dermatoscopic images."""
+
+
 app.command()(analyze)
 app.command()(predict)
 app.command()(report)
