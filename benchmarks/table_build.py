@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DECLARED = Path(__file__).with_name("table.toml")
 TABLE_NAME = "table.csv"
-ABOUT_NAME = "table.about.json"
+#: The mean of that table and those of other seeds.
+MEAN_NAME = "table-mean.csv"
 #: The lesion-grouped fold whose validation lesions score; its test lesions are never read.
 FOLD = 0
 _SAID_EVERY = 5
@@ -64,9 +65,28 @@ class Material:
         )
 
 
-def build(material: Material, results: Path) -> None:
-    """Train what is missing, then write the table and what it is about."""
-    declaration, plan = material.prepared(read_declaration(DECLARED))
+def table_name(seed: int) -> str:
+    """Return the file of the grid's trainings with a seed; the declared one's is ``table.csv``."""
+    return TABLE_NAME if seed == declared_seed() else f"table-seed{seed}.csv"
+
+
+def declared_seed() -> int:
+    """Return the seed that the declaration names."""
+    return read_declaration(DECLARED).proxy.seed
+
+
+def build(material: Material, results: Path, *, seed: int | None = None) -> None:
+    """Train what is missing, then write the table and what it is about.
+
+    Args:
+        material: what to train on, and where to keep it.
+        results: folder of the table.
+        seed: of the trainings and of the part of the images that they see, instead of the declared
+            one: the same grid by other chance.
+    """
+    declared = read_declaration(DECLARED)
+    proxy = replace(declared.proxy, seed=declared.proxy.seed if seed is None else seed)
+    declaration, plan = material.prepared(replace(declared, proxy=proxy))
     grid = grid_of(declaration)
     # In an order of chance, so that the time that is left can be told from the time that passed.
     order = np.random.default_rng(0).permutation(len(grid))
@@ -78,10 +98,12 @@ def build(material: Material, results: Path) -> None:
         workers=material.workers,
         watch=say_progress,
     )
-    write_text(results / TABLE_NAME, _to_csv(rows))
-    write_text(results / ABOUT_NAME, json.dumps(_about(declaration, plan, rows), indent=1) + "\n")
+    path = results / table_name(proxy.seed)
+    about = json.dumps(_about(declaration, plan, rows), indent=1) + "\n"
+    write_text(path, _to_csv(rows))
+    write_text(path.with_suffix(".about.json"), about)
     best = max(rows, key=lambda row: row.score)
-    print(f"{len(rows)} trainings in {results / TABLE_NAME}; best {best.score:.4f}: {best.params}")
+    print(f"{len(rows)} trainings in {path}; best {best.score:.4f}: {best.params}")
 
 
 def say_progress(done: int, total: int, seconds: float) -> None:

@@ -20,7 +20,7 @@ from benchmarks.cell import Task, run_cell
 from benchmarks.contender import CONTENDERS, MEMETIC, fingerprint
 from benchmarks.contest import PairedDifference, Score, paired_differences, scored
 from benchmarks.functions import Problem
-from benchmarks.table_build import TABLE_NAME
+from benchmarks.table_build import MEAN_NAME, TABLE_NAME
 from matplotlib.figure import Figure
 from optuna.distributions import IntDistribution
 
@@ -102,9 +102,15 @@ def read_table(path: Path) -> Table:
     return Table(levels, grid)
 
 
-def replay(results: Path, *, workers: int = 1) -> None:
-    """Run the contest and write its results; without a table, say how to make it."""
-    path = results / TABLE_NAME
+def replay(results: Path, *, table_name: str = TABLE_NAME, workers: int = 1) -> None:
+    """Run the contest and write its results; without a table, say how to make it.
+
+    Args:
+        results: folder of the table, which receives ``json``, ``md`` and ``png`` of the same name.
+        table_name: the file.
+        workers: processes.
+    """
+    path = results / table_name
     if not path.exists():
         print(
             f"skipped: there is no {path}; make it with  python -m benchmarks.sampler_table build"
@@ -113,6 +119,7 @@ def replay(results: Path, *, workers: int = 1) -> None:
     table = read_table(path)
     courses = run_contest(path, workers=workers)
     looks = [look_at(courses, evaluations) for evaluations in _LOOKS]
+    points = "means of several real trainings each" if table_name == MEAN_NAME else "real trainings"
     document = {
         "table_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "points": int(table.macro_f1.size),
@@ -121,9 +128,9 @@ def replay(results: Path, *, workers: int = 1) -> None:
         "looks": [asdict(look) for look in looks],
         "no_worse_than_tpe": _is_no_worse_than_tpe(looks[-1]),
     }
-    write_text(results / "table.json", json.dumps(document, indent=1) + "\n")
-    write_text(results / "table.md", _markdown(table, looks))
-    with replacing(results / "table.png") as temporary:
+    write_text(path.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
+    write_text(path.with_suffix(".md"), _markdown(table, looks, points=points))
+    with replacing(path.with_suffix(".png")) as temporary:
         _figure(table, courses, looks[-1]).savefig(temporary, dpi=130, metadata={"Software": None})
     print(_score_table(looks[-1]))
 
@@ -164,11 +171,11 @@ def _is_no_worse_than_tpe(look: Look) -> bool:
     return against.low > -TOLERANCE
 
 
-def _markdown(table: Table, looks: list[Look]) -> str:
+def _markdown(table: Table, looks: list[Look], *, points: str) -> str:
     shape = " x ".join(f"{len(own)} {name}" for name, own in table.levels.items())
     best = f"the best of all reaches a macro F1 of {table.macro_f1.max():.4f}"
     parts = [
-        f"{table.macro_f1.size} real trainings ({shape}), {len(SEEDS)} seeds; {best}.",
+        f"{table.macro_f1.size} {points} ({shape}), {len(SEEDS)} seeds; {best}.",
         "A lower rank is better; an advantage is in macro F1, seed by seed.\n",
     ]
     for look in looks:

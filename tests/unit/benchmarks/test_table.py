@@ -14,7 +14,8 @@ from benchmarks import table_rank, table_replay, training_row
 from benchmarks.contender import CONTENDERS, MEMETIC
 from benchmarks.contest import paired_differences, scored
 from benchmarks.jsonl import append_line, read_lines
-from benchmarks.table_build import DECLARED, TABLE_NAME
+from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, table_name
+from benchmarks.table_mean import average, mean_of
 from benchmarks.table_replay import Table, read_table, replay, run_contest
 from benchmarks.training_row import Row, grid_of, trained
 
@@ -138,6 +139,45 @@ def test_without_a_table_nothing_is_written(
     replay(tmp_path)
     assert "sampler_table build" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_tables_of_other_seeds_are_averaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = read_table(written(tmp_path))
+    with pytest.raises(ValueError, match="has one table"):
+        average(tmp_path)
+    # The other seed turns the first one's order round, but for its best point.
+    lines = list(csv.reader((tmp_path / TABLE_NAME).read_text().splitlines()))
+    last = len(lines) - 1
+    for place, line in enumerate(lines[1:-1], start=1):
+        line[3] = str(0.01 * (last - 1 - place))
+    with (tmp_path / table_name(1)).open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    average(tmp_path)
+    mean = read_table(tmp_path / MEAN_NAME)
+    assert mean.levels == LEVELS
+    assert mean.macro_f1.ravel()[:-1] == pytest.approx(0.01 * (last - 2) / 2)
+    assert mean.macro_f1.ravel()[-1] == first.macro_f1.max()
+
+    about = json.loads((tmp_path / MEAN_NAME).with_suffix(".about.json").read_text())
+    one, other = about["pairs"]
+    assert (one["first"], one["second"]) == (TABLE_NAME, "table-seed1.csv")
+    assert one["spearman"] == other["spearman"] < -0.5
+    assert (one["place_of_best"], other["place_of_best"]) == (1, 1)
+    # The second best of the first is the worst of the other.
+    assert one["spearman_of_best_tenth"] == pytest.approx(1.0)
+    gaps = 0.01 * np.abs(2 * np.arange(1, last) - last)
+    assert about["sd"] == pytest.approx(np.sqrt((gaps**2 / 2).sum() / last))
+    digest = hashlib.sha256((tmp_path / TABLE_NAME).read_bytes()).hexdigest()
+    assert about["tables_sha256"][TABLE_NAME] == digest
+
+
+def test_tables_of_different_grids_have_no_mean(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path))
+    other = Table({**LEVELS, "a": (0.1, 0.2, 0.4)}, table.macro_f1)
+    with pytest.raises(ValueError, match="different grids"):
+        mean_of([table, other])
 
 
 def test_ranks_and_paired_differences_are_those_of_the_values() -> None:
