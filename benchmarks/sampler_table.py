@@ -7,15 +7,17 @@ Run from the root of the repository:
     python -m benchmarks.sampler_table build --seed 1 --data FOLDER --init WEIGHTS --rows FILE
     python -m benchmarks.sampler_table average
     python -m benchmarks.sampler_table replay --table table-mean.csv
+    python -m benchmarks.sampler_table pruning
     python -m benchmarks.sampler_table rank --data FOLDER --init WEIGHTS --rows FILE
 
 ``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
 where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
 sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``. With another
 seed ``build`` trains the same grid by other chance; ``average`` then writes how far the tables
-agree, and their mean, which has less of that chance and can be searched as well. ``rank`` trains a
-few of the table's configurations longer, keeps each in FILE as well, and writes ``rank.json``: how
-well the short trainings' order agrees with the longer ones'.
+agree, and their mean, which has less of that chance and can be searched as well. ``pruning`` writes
+whom the rules for giving up early would have lost. ``rank`` trains a few of the table's
+configurations longer, keeps each in FILE as well, and writes ``rank.json``: how well the short
+trainings' order agrees with the longer ones'.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import table_build, table_mean, table_rank, table_replay
+from benchmarks import table_build, table_mean, table_pruning, table_rank, table_replay
 
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 
@@ -37,6 +39,8 @@ def main() -> None:
         table_build.build(_material(options), options.results, seed=options.seed)
     elif options.part == "average":
         table_mean.average(options.results)
+    elif options.part == "pruning":
+        table_pruning.judge(options.results)
     elif options.part == "rank":
         table_rank.rank(_material(options), options.results, configurations=options.configurations)
     else:
@@ -46,10 +50,10 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parts = parser.add_subparsers(dest="part", required=True)
-    for name in ("build", "average", "replay", "rank"):
+    for name in ("build", "average", "replay", "pruning", "rank"):
         part = parts.add_parser(name)
         part.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
-        if name != "average":
+        if name not in {"average", "pruning"}:
             part.add_argument("--workers", type=int, default=2, help="processes of one thread each")
         if name in {"build", "rank"}:
             _add_material(part)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dermassist.tuning.space import Space
 
-Pruning = Literal["median", "none"]
+Pruning = Literal["worst_quarter", "median", "none"]
 _SECTIONS = ("recipe", "space", "proxy", "search")
 
 
@@ -65,13 +65,14 @@ class SearchSection:
     Attributes:
         trials: candidates to finish in all, pruned ones included.
         seed: of the sampler.
-        pruning: ``median`` stops a candidate that is worse than the median of the others after
-            the same epoch, ``none`` lets all finish.
+        pruning: ``worst_quarter`` stops a candidate that is worse than three quarters of the others
+            after the same epoch, ``median`` one that is worse than half of them, ``none`` lets all
+            finish.
     """
 
     trials: int = 60
     seed: int = 0
-    pruning: Pruning = "median"
+    pruning: Pruning = "worst_quarter"
 
     def __post_init__(self) -> None:
         check_range("trials", self.trials, low=1)

@@ -67,7 +67,7 @@ def history_figure(trials: Sequence[FrozenTrial]) -> Figure:
         axes.scatter([t.number for t in own], [_score(t) for t in own], s=20, c=colour, label=name)
     _draw_best_so_far(axes, trials)
     axes.set(xlabel="trial", ylabel=_SCORE_LABEL, title="Course of the search")
-    axes.legend(fontsize=8)
+    _legend_below(figure)
     return figure
 
 
@@ -84,7 +84,7 @@ def generations_figure(trials: Sequence[FrozenTrial]) -> Figure:
     _draw_best_so_far(axes, trials)
     draw_origins(axes, shown, x=[t.number for t in shown], y=[_score(t) for t in shown])
     axes.set(xlabel="trial", ylabel=_SCORE_LABEL, title="Generations and local search")
-    axes.legend(fontsize=8)
+    _legend_below(figure)
     return figure
 
 
@@ -128,21 +128,28 @@ def importances_figure(study: Study) -> Figure:
 def draw_origins(
     axes: Axes, trials: Sequence[FrozenTrial], *, x: Sequence[float], y: Sequence[float]
 ) -> None:
-    """Draw trials at places ``(x, y)``, marked by where they came from."""
+    """Draw trials at places ``(x, y)``, marked by where they came from.
+
+    Trials that were given up early are hollow: their score is that of fewer epochs.
+    """
     origins = [plan.origin if (plan := plan_of(t)) else Origin.START for t in trials]
+    pruned = [trial.state == TrialState.PRUNED for trial in trials]
     for origin, (colour, marker, name) in ORIGIN_STYLE.items():
-        own = [i for i, each in enumerate(origins) if each == origin]
-        axes.scatter(
-            [x[i] for i in own],
-            [y[i] for i in own],
-            c=colour,
-            marker=marker,
-            s=22,
-            label=name,
-            edgecolors="white",
-            linewidths=0.5,
-            zorder=3,
-        )
+        for early, face, edge in ((False, colour, "white"), (True, "white", colour)):
+            own = [i for i, each in enumerate(origins) if each == origin and pruned[i] is early]
+            axes.scatter(
+                [x[i] for i in own],
+                [y[i] for i in own],
+                c=face,
+                edgecolors=edge,
+                marker=marker,
+                s=22,
+                label=None if early else name,
+                linewidths=0.9 if early else 0.5,
+                zorder=3,
+            )
+    if any(pruned):
+        axes.scatter([], [], c="white", edgecolors="#555555", s=22, label="hollow: given up early")
 
 
 def shade_generations(axes: Axes, trials: Sequence[FrozenTrial]) -> None:
@@ -185,6 +192,11 @@ def _draw_scale(axes: Axes, place: int, dimension: Dimension) -> None:
     for mark in marks:
         text = f"{dimension.from_unit(mark):g}"
         axes.text(place + 0.04, mark, text, fontsize=8, va="center", zorder=4)
+
+
+def _legend_below(figure: Figure) -> None:
+    """Put the legend where it covers no trial."""
+    figure.legend(loc="outside lower center", ncols=5, fontsize=8, frameon=False)
 
 
 def _score(trial: FrozenTrial) -> float:

@@ -42,13 +42,15 @@ def evaluate(trial: optuna.Trial, *, declaration: Declaration, objective: Object
     """
     params = {name: _suggested(trial, name, each) for name, each in declaration.space.items()}
     candidate = proxied(with_params(declaration.recipe, params), declaration.proxy)
+    last = candidate.optimisation.epochs_to_run - 1
     hopeless = False
 
     def report(epoch: int, score: float) -> bool:
         nonlocal hopeless
         # An undefined score compares with nothing, so nothing would ever be pruned after it.
         trial.report(score if math.isfinite(score) else 0.0, epoch)
-        hopeless = trial.should_prune()
+        # After the last epoch there is nothing left to save, and the score is that of a whole one.
+        hopeless = epoch < last and trial.should_prune()
         return hopeless
 
     try:

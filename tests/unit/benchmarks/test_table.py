@@ -16,11 +16,14 @@ from benchmarks.contest import paired_differences, scored
 from benchmarks.jsonl import append_line, read_lines
 from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, table_name
 from benchmarks.table_mean import average, mean_of
+from benchmarks.table_pruning import judge
 from benchmarks.table_replay import Table, read_table, replay, run_contest
 from benchmarks.training_row import Row, grid_of, trained
 
+from dermassist.config import read_config
 from dermassist.errors import ConfigError
 from dermassist.tuning.declaration import read_declaration
+from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -178,6 +181,50 @@ def test_tables_of_different_grids_have_no_mean(tmp_path: Path) -> None:
     other = Table({**LEVELS, "a": (0.1, 0.2, 0.4)}, table.macro_f1)
     with pytest.raises(ValueError, match="different grids"):
         mean_of([table, other])
+
+
+def test_who_is_given_up_is_counted_epoch_by_epoch(tmp_path: Path) -> None:
+    # Of 20 trainings the best begins as the last one, the second best below the middle.
+    last = np.arange(20.0)
+    first = last.copy()
+    first[19], first[18] = -1.0, 7.5
+    lines = [[0, a, a, b] for a, b in zip(first, last, strict=True)]
+    with (tmp_path / TABLE_NAME).open("w", newline="") as file:
+        rows = [["x", "macro_f1", "after_epoch_1", "after_epoch_2"]]
+        csv.writer(file).writerows([*rows, *lines])
+    judge(tmp_path)
+    (epoch,) = json.loads((tmp_path / "pruning.json").read_text())["epochs"]
+    assert epoch["rules"] == {
+        "worst_quarter": {"given_up": 5, "of_best_tenth": 1, "best_tenth": 2},
+        "median": {"given_up": 10, "of_best_tenth": 2, "best_tenth": 2},
+    }
+    assert 0.0 < epoch["spearman_with_last"] < 1.0
+
+
+def test_the_published_counts_of_pruning_are_those_of_the_table(tmp_path: Path) -> None:
+    (tmp_path / TABLE_NAME).write_bytes((RESULTS / TABLE_NAME).read_bytes())
+    judge(tmp_path)
+    published = json.loads((RESULTS / "pruning.json").read_text())
+    assert json.loads((tmp_path / "pruning.json").read_text()) == published
+
+
+def test_the_published_search_is_the_declared_one_and_its_best_is_the_best() -> None:
+    place = RESULTS / "search"
+    study = json.loads((place / "study.json").read_text())
+    declared = json.loads(json.dumps(read_declaration(place / "search.toml").to_dict()))
+    searched = {key: value for key, value in study["declaration"].items() if key != "origin"}
+    assert searched == {key: value for key, value in declared.items() if key != "origin"}
+    with (place / "trials.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["state"] == "COMPLETE"]
+    assert len(rows) == study["trials"]["COMPLETE"]
+    best = max(rows, key=lambda row: float(row["macro_f1"]))
+    assert int(best["trial"]) == study["best"]["trial"]
+    found = hyperparameters_of(read_config(place / "best.toml"))
+    assert found == study["best"]["params"]
+    assert found["learning_rate"] == float(best["learning_rate"])
+    # Nothing but these five differs from the recipe that it started from.
+    started = read_declaration(place / "search.toml").recipe
+    assert with_params(started, found) == read_config(place / "best.toml")
 
 
 def test_ranks_and_paired_differences_are_those_of_the_values() -> None:

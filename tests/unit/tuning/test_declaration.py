@@ -55,7 +55,7 @@ def test_a_search_file_names_a_recipe_beside_it(folder: Path) -> None:
     declaration = read(folder)
     assert declaration.recipe == read_config(folder / "recipe.toml")
     assert (declaration.search.trials, declaration.search.seed) == (7, 0)
-    assert declaration.search.pruning == "median"
+    assert declaration.search.pruning == "worst_quarter"
     assert declaration.proxy.images == 100
 
 
@@ -99,7 +99,11 @@ def test_the_search_that_ships_is_valid() -> None:
         ("trials = 7", "trails = 7", "unknown key 'search.trails'"),
         ("trials = 7", "trials = 0", "search.trials must be from 1, got 0"),
         ("trials = 7", "trials = 7.5", "search.trials must be of type int"),
-        ("trials = 7", "pruning = 'often'", "search.pruning must be one of median, none"),
+        (
+            "trials = 7",
+            "pruning = 'often'",
+            "search.pruning must be one of worst_quarter, median, none",
+        ),
         ("trials = 7", "seed = -1", "search.seed must be from 0"),
         ("size_px = 64", "size_px = 65", "proxy.size_px must be a multiple of 32, got 65"),
         ("epochs = 3", "epochs = 0", "proxy.epochs must be from 1"),

@@ -78,19 +78,37 @@ def test_two_commands_that_begin_at_once_look_at_the_recipe_once(
     study._storage.remove_session()
 
 
-def test_median_pruning_stops_the_hopeless_and_none_lets_all_finish(
-    search: Search, tmp_path: Path
-) -> None:
-    pruned = search(declared(40), folder="pruned").study.trials
-    assert len(pruned) == 40
-    states = Counter(trial.state for trial in pruned)
+def test_pruning_stops_the_hopeless_and_none_lets_all_finish(search: Search) -> None:
+    trials = search(declared(40, pruning="median"), folder="pruned").study.trials
+    states = Counter(trial.state for trial in trials)
     assert states[TrialState.PRUNED] > 0
-    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 40
-    # after the warm-up epoch, so before the last of three
-    stopped = [t for t in pruned if t.state == TrialState.PRUNED]
-    assert {len(t.intermediate_values) for t in stopped} <= {2, 3}
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == len(trials) == 40
+    # After the warm-up epoch, and not after the last of three, which ends it anyhow.
+    stopped = [t for t in trials if t.state == TrialState.PRUNED]
+    assert {len(t.intermediate_values) for t in stopped} == {2}
     whole = search(declared(15, pruning="none"), folder="whole").study.trials
     assert {trial.state for trial in whole} == {TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize(
+    ("pruning", "given_up"),
+    [("none", []), ("worst_quarter", [0.5, 1.5]), ("median", [0.5, 1.5, 2.5, 3.5])],
+)
+def test_how_many_others_a_candidate_must_be_worse_than(
+    tmp_path: Path, pruning: str, given_up: list[float]
+) -> None:
+    study = open_study(StudyPlace.beside_the_run(tmp_path), declared(40, pruning=pruning))
+    for score in map(float, range(10)):
+        trial = study.ask()
+        trial.report(score, 1)
+        study.tell(trial, score)
+    hopeless = []
+    for score in (place + 0.5 for place in range(10)):
+        trial = study.ask()
+        trial.report(score, 1)
+        hopeless += [score] if trial.should_prune() else []
+    assert hopeless == given_up
+    study._storage.remove_session()
 
 
 def test_a_seed_repeats_also_over_an_interruption(search: Search) -> None:
