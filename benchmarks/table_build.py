@@ -71,8 +71,8 @@ def table_name(seed: int) -> str:
 
 
 def declared_seed() -> int:
-    """Return the seed that the declaration names."""
-    return read_declaration(DECLARED).proxy.seed
+    """Return the seed of the declared trainings."""
+    return read_declaration(DECLARED).recipe.optimisation.seed
 
 
 def build(material: Material, results: Path, *, seed: int | None = None) -> None:
@@ -81,12 +81,15 @@ def build(material: Material, results: Path, *, seed: int | None = None) -> None
     Args:
         material: what to train on, and where to keep it.
         results: folder of the table.
-        seed: of the trainings and of the part of the images that they see, instead of the declared
-            one: the same grid by other chance.
+        seed: of the trainings, instead of the declared one: the same grid on the same images by
+            other chance (start of the head, order, views, dropout).
     """
     declared = read_declaration(DECLARED)
-    proxy = replace(declared.proxy, seed=declared.proxy.seed if seed is None else seed)
-    declaration, plan = material.prepared(replace(declared, proxy=proxy))
+    if seed is None:
+        seed = declared.recipe.optimisation.seed
+    optimisation = replace(declared.recipe.optimisation, seed=seed)
+    recipe = replace(declared.recipe, optimisation=optimisation)
+    declaration, plan = material.prepared(replace(declared, recipe=recipe))
     grid = grid_of(declaration)
     # In an order of chance, so that the time that is left can be told from the time that passed.
     order = np.random.default_rng(0).permutation(len(grid))
@@ -98,7 +101,7 @@ def build(material: Material, results: Path, *, seed: int | None = None) -> None
         workers=material.workers,
         watch=say_progress,
     )
-    path = results / table_name(proxy.seed)
+    path = results / table_name(seed)
     about = json.dumps(_about(declaration, plan, rows), indent=1) + "\n"
     write_text(path, _to_csv(rows))
     write_text(path.with_suffix(".about.json"), about)

@@ -65,9 +65,10 @@ class SearchSection:
     Attributes:
         trials: candidates to finish in all, pruned ones included.
         seed: of the sampler.
-        pruning: ``worst_quarter`` stops a candidate that is worse than three quarters of the others
-            after the same epoch, ``median`` one that is worse than half of them, ``none`` lets all
-            finish.
+        pruning: ``worst_quarter`` gives up a candidate that is among the worst quarter of all
+            others after an epoch, those given up before it included; ``median`` is Optuna's rule,
+            worse than the median of those trained to the end, which gives up far more; ``none``
+            lets all finish. The first epoch and the last give nobody up.
     """
 
     trials: int = 60

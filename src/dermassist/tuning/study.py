@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, OptunaError, StorageInternalError
-from optuna.pruners import BasePruner, NopPruner, PercentilePruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from sqlalchemy.engine import URL, make_url
@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from dermassist.errors import ConfigError
 from dermassist.tuning.declaration import Declaration, Pruning
 from dermassist.tuning.memetic import MemeticSampler
+from dermassist.tuning.pruner import WorstShare
 
 STUDY_NAME = "study.db"
 _GRPC_SCHEME = "grpc"
@@ -36,8 +37,6 @@ _SQLITE_WAIT_S = 60.0
 #: Candidates that finish before any is given up, and epochs that each of them gets.
 _STARTUP_TRIALS = 10
 _WARMUP_EPOCHS = 1
-#: Share of the candidates that go on, in percent; measured in benchmarks/table_pruning.py.
-_KEPT_PERCENT = {"worst_quarter": 75.0, "median": 50.0}
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def open_study(place: StudyPlace, declaration: Declaration) -> optuna.Study:
             direction="maximize",
             load_if_exists=True,
             sampler=MemeticSampler(seed=declaration.search.seed),
-            pruner=_pruner(declaration.search.pruning),
+            pruner=pruner(declaration.search.pruning),
         )
 
 
@@ -114,12 +113,13 @@ def _open_storage(place: StudyPlace) -> BaseStorage:
     )
 
 
-def _pruner(pruning: Pruning) -> BasePruner:
-    if pruning == "none":
-        return NopPruner()
-    return PercentilePruner(
-        _KEPT_PERCENT[pruning], n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=_WARMUP_EPOCHS
-    )
+def pruner(pruning: Pruning) -> BasePruner:
+    """Return the rule by which candidates are given up early."""
+    if pruning == "worst_quarter":
+        return WorstShare(0.25, first=_STARTUP_TRIALS, warmup=_WARMUP_EPOCHS)
+    if pruning == "median":
+        return MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=_WARMUP_EPOCHS)
+    return NopPruner()
 
 
 @contextmanager

@@ -5,30 +5,36 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from benchmarks import table_rank, table_replay, training_row
+from benchmarks import table_build, table_pruning, table_rank, table_replay, training_row
 from benchmarks.contender import CONTENDERS, MEMETIC
 from benchmarks.contest import paired_differences, scored
 from benchmarks.jsonl import append_line, read_lines
-from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, table_name
+from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, Material, table_name
 from benchmarks.table_mean import average, mean_of
-from benchmarks.table_pruning import judge
+from benchmarks.table_pruning import read_epochs, search, toll_of
 from benchmarks.table_replay import Table, read_table, replay, run_contest
 from benchmarks.training_row import Row, grid_of, trained
 
 from dermassist.config import read_config
+from dermassist.data.ham10000 import Record
+from dermassist.diagnosis import Diagnosis
 from dermassist.errors import ConfigError
-from dermassist.tuning.declaration import read_declaration
+from dermassist.training.run import Parts
+from dermassist.tuning.declaration import Declaration, proxied, read_declaration
 from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 RESULTS = Path(__file__).parents[3] / "results" / "memetic"
+RECORD = Record("image", "lesion", Diagnosis.NV, "histo", None, "male", "back", "here")
 LEVELS = {"a": (0.1, 0.2, 0.3), "b": (1.0, 2.0), "c": (8.0, 16.0, 32.0, 64.0)}
 
 
@@ -144,6 +150,32 @@ def test_without_a_table_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_another_seed_is_of_the_trainings_and_leaves_their_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Declaration] = []
+
+    class Decoded(Material):
+        def prepared(self, declaration: Declaration) -> Any:
+            asked.append(declaration)
+            return declaration, SimpleNamespace(parts=Parts((RECORD,), (RECORD,)))
+
+    def rows(declaration: Declaration, *_: object, **__: object) -> list[Row]:
+        return [Row(declaration.name, point, (0.1,), 1.0) for point in grid_of(declaration)]
+
+    monkeypatch.setattr(table_build, "trained", rows)
+    material = Decoded(tmp_path, tmp_path, tmp_path, "imagenet", tmp_path / "rows", 1)
+    for seed in (None, 1):
+        table_build.build(material, tmp_path, seed=seed)
+    declared, other = asked
+    assert (declared, declared.name) == (read_declaration(DECLARED), asked[0].name)
+    assert other.name != declared.name
+    assert (declared.recipe.optimisation.seed, other.recipe.optimisation.seed) == (0, 1)
+    assert proxied(other.recipe, other.proxy).optimisation.seed == 1
+    assert other.proxy == declared.proxy
+    assert {path.name for path in tmp_path.glob("table*.csv")} == {TABLE_NAME, "table-seed1.csv"}
+
+
 def test_tables_of_other_seeds_are_averaged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,29 +215,40 @@ def test_tables_of_different_grids_have_no_mean(tmp_path: Path) -> None:
         mean_of([table, other])
 
 
-def test_who_is_given_up_is_counted_epoch_by_epoch(tmp_path: Path) -> None:
-    # Of 20 trainings the best begins as the last one, the second best below the middle.
-    last = np.arange(20.0)
-    first = last.copy()
-    first[19], first[18] = -1.0, 7.5
-    lines = [[0, a, a, b] for a, b in zip(first, last, strict=True)]
-    with (tmp_path / TABLE_NAME).open("w", newline="") as file:
-        rows = [["x", "macro_f1", "after_epoch_1", "after_epoch_2"]]
-        csv.writer(file).writerows([*rows, *lines])
-    judge(tmp_path)
-    (epoch,) = json.loads((tmp_path / "pruning.json").read_text())["epochs"]
-    assert epoch["rules"] == {
-        "worst_quarter": {"given_up": 5, "of_best_tenth": 1, "best_tenth": 2},
-        "median": {"given_up": 10, "of_best_tenth": 2, "best_tenth": 2},
-    }
-    assert 0.0 < epoch["spearman_with_last"] < 1.0
+def test_the_rules_are_followed_candidate_by_candidate() -> None:
+    """Twelve that go on, then one that starts badly and ends best, then one that starts well."""
+    steady = [[0.1 * k, 0.1 * k, 0.1 * k] for k in range(1, 13)]
+    late, early = [0.0, 0.05, 2.0], [1.0, 1.15, 0.0]
+    assert search("worst_quarter", np.array([*steady, late, early])) == [3] * 12 + [2, 3]
+    # A candidate below the middle: given up by the median alone.
+    below = [0.5, 0.55, 3.0]
+    assert search("median", np.array([*steady, below])) == [3] * 12 + [2]
+    assert search("worst_quarter", np.array([*steady, below])) == [3] * 13
+    # Bad ones in a row do not raise the bar for the next.
+    many = np.array([*steady, *[late] * 8, below])
+    assert search("worst_quarter", many)[-1] == 3
 
 
-def test_the_published_counts_of_pruning_are_those_of_the_table(tmp_path: Path) -> None:
-    (tmp_path / TABLE_NAME).write_bytes((RESULTS / TABLE_NAME).read_bytes())
-    judge(tmp_path)
+def test_the_toll_of_a_rule_is_counted_over_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_pruning, "CANDIDATES", 40)
+    rising = np.linspace(0.0, 1.0, 40)
+    faithful = np.stack([rising, rising, rising], axis=1)
+    toll = toll_of("worst_quarter", faithful, orders=3)
+    assert (toll.candidates, toll.of_best_tenth) == (120, 12)
+    assert (toll.of_best_tenth_given_up, toll.best_given_up) == (0, 0.0)
+    assert toll.epochs_saved == pytest.approx(toll.given_up / 360)
+    turned = np.stack([rising, -rising, rising], axis=1)
+    assert toll_of("worst_quarter", turned, orders=3).best_given_up > 0.5
+
+
+def test_the_published_tolls_are_of_the_published_table() -> None:
     published = json.loads((RESULTS / "pruning.json").read_text())
-    assert json.loads((tmp_path / "pruning.json").read_text()) == published
+    scores = read_epochs(RESULTS / TABLE_NAME)
+    assert published["trainings"] == len(scores)
+    assert [rule["rule"] for rule in published["rules"]] == ["worst_quarter", "median"]
+    for rule in published["rules"]:
+        assert rule["candidates"] == table_pruning.ORDERS * table_pruning.CANDIDATES
+        assert rule == asdict(toll_of(rule["rule"], scores, orders=table_pruning.ORDERS))
 
 
 def test_the_published_search_is_the_declared_one_and_its_best_is_the_best() -> None:
