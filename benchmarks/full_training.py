@@ -17,6 +17,7 @@ in ``full/``.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,9 +34,16 @@ from dermassist.errors import ConfigError, DermAssistError
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.interfaces.cli.output import progress
 from dermassist.interfaces.cli.train import describe_init, initial_weights
-from dermassist.pooling import check_recipe, is_tested, read_predictions
+from dermassist.pooling import (
+    check_origin,
+    check_recipe,
+    check_start_weights,
+    is_tested,
+    read_predictions,
+)
 from dermassist.training.run import RunSettings
 from dermassist.trial import Bench, Ended, run_trial
+from dermassist.tuning.result import STUDY_NAME
 from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
@@ -81,11 +89,10 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError(f"{options.found}: has the hyperparameters of {options.default} already")
     jobs = _jobs(found, default, options.seeds)
     place = options.results / "full"
-    dataset = read_ham10000(options.data)
-    trial = lesion_trial(dataset.records, read_splits(options.splits), fold=options.fold)
-    for job in jobs:
-        if is_tested(job.of(trial), place):
-            check_recipe([job.of(trial)], place, recipe=job.recipe, weights="last", taught=False)
+    dataset, splits = read_ham10000(options.data), read_splits(options.splits)
+    trial = lesion_trial(dataset.records, splits, fold=options.fold)
+    _check_search(options.found.with_name(STUDY_NAME), trial)
+    _check_tested(jobs, trial, place, options.init)
     for job in jobs:
         own = job.of(trial)
         if not is_tested(own, place):
@@ -95,10 +102,52 @@ def _run(options: argparse.Namespace) -> int:
                 return 130
             if ended is Ended.ELSEWHERE:
                 print(f"{job.name}: another process is at it", flush=True)
-        runs = [_read_run(each, place) for each in jobs if is_tested(each.of(trial), place)]
-        if runs:
+        # Another process may have tested some in the meantime.
+        tested = _check_tested(jobs, trial, place, options.init)
+        if tested:
+            runs = [_read_run(each, place) for each in tested]
             write_standing(runs, trial.test, options.results, of=len(jobs))
+    if len(tested) < len(jobs):
+        left = len(jobs) - len(tested)
+        print(f"{left} of {len(jobs)} are still with another process", file=sys.stderr)
+        return 1
     return 0
+
+
+def _check_tested(jobs: Sequence[Job], trial: Trial, place: Path, init: str) -> list[Job]:
+    """Return the trainings that were tested.
+
+    Raises:
+        DataError: one is of another recipe, trial or start than this command would train.
+    """
+    tested = [job for job in jobs if is_tested(job.of(trial), place)]
+    for job in tested:
+        own = [job.of(trial)]
+        check_recipe(own, place, recipe=job.recipe, weights="last", taught=False)
+        check_origin(own, place)
+        check_start_weights(own, place, described=describe_init(init))
+    return tested
+
+
+def _check_search(study: Path, trial: Trial) -> None:
+    """Refuse to test on lesions that the search has seen.
+
+    Args:
+        study: what the search wrote beside its recipe; a recipe alone does not tell.
+        trial: that will be tested.
+
+    Raises:
+        ConfigError: the search was of another fold or another split.
+    """
+    if not study.is_file():
+        return
+    searched = json.loads(study.read_text(encoding="utf-8"))["declaration"].get("origin", {})
+    for key in ("protocol", "fold", "splits_sha256"):
+        if searched.get(key) != trial.origin[key]:
+            raise ConfigError(
+                f"{study}: the search's {key} was {searched.get(key)}, not {trial.origin[key]}: it "
+                "may have seen what would be tested; give the same --fold and --splits"
+            )
 
 
 def _jobs(found: TrainingConfig, default: TrainingConfig, seeds: Sequence[int]) -> list[Job]:

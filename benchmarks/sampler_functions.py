@@ -22,6 +22,7 @@ from benchmarks import functions, landscape
 from benchmarks.cell import Cell, Task, append_cell, read_cells, run_cell
 from benchmarks.contender import CONTENDERS, MEMETIC, fingerprint
 from benchmarks.contest import Duel, Score, duels, scored
+from benchmarks.jsonl import sole_writer_of
 from matplotlib.figure import Figure
 
 from dermassist.storage import replacing, write_text
@@ -50,18 +51,24 @@ def main() -> None:
     budget = functions.EARLY_EVALUATIONS // 2 if options.quick else functions.EVALUATIONS
     tasks = _tasks(seeds, budget)
     kept = options.results / "functions.cells.jsonl"
-    done = read_cells(kept)
-    missing = [task for task in tasks if task not in done]
-    print(f"{len(tasks)} runs, {len(tasks) - len(missing)} already finished", flush=True)
-    for count, cell in enumerate(_finished(missing, workers=options.workers), start=1):
-        append_cell(kept, cell)
-        done[cell.task] = cell
-        if count % 50 == 0:
-            print(f"{count} of {len(missing)}", flush=True)
+    with sole_writer_of(kept):
+        done = _run_missing(tasks, kept, workers=options.workers)
     looks = sorted({min(functions.EARLY_EVALUATIONS, budget), budget})
     standings = [_standing([done[task] for task in tasks], seeds, at) for at in looks]
     _write(options.results, standings, seeds)
     print(_summary_table(standings[-1]))
+
+
+def _run_missing(tasks: Sequence[Task], kept: Path, *, workers: int) -> dict[Task, Cell]:
+    done = read_cells(kept)
+    missing = [task for task in tasks if task not in done]
+    print(f"{len(tasks)} runs, {len(tasks) - len(missing)} already finished", flush=True)
+    for count, cell in enumerate(_finished(missing, workers=workers), start=1):
+        append_cell(kept, cell)
+        done[cell.task] = cell
+        if count % 50 == 0:
+            print(f"{count} of {len(missing)}", flush=True)
+    return done
 
 
 def _options() -> argparse.Namespace:

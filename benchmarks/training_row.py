@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.jsonl import append_line, read_lines
+from benchmarks.jsonl import append_line, read_lines, sole_writer_of
 from optuna.distributions import CategoricalDistribution
 
 from dermassist.errors import ConfigError
@@ -97,7 +97,22 @@ def trained(
         kept: the file; each row is added as soon as it is there.
         workers: processes, each with one thread.
         watch: told how many of the missing rows are there, of how many, and the seconds passed.
+
+    Raises:
+        InUseError: another process adds to the file.
     """
+    with sole_writer_of(kept):
+        return _trained(declaration, plan, points, kept, workers, watch)
+
+
+def _trained(
+    declaration: Declaration,
+    plan: ProxyPlan,
+    points: Sequence[Mapping[str, Any]],
+    kept: Path,
+    workers: int,
+    watch: Callable[[int, int, float], None],
+) -> list[Row]:
     done = read_rows(kept, declaration.name)
     missing = [dict(point) for point in points if tuple(point.values()) not in done]
     begun = time.monotonic()

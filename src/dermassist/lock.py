@@ -28,6 +28,7 @@ def sole_use_of(folder: Path, *, lock: str, refusal: str) -> Iterator[None]:
 
     Raises:
         InUseError: another process, or another part of this one, is in there.
+        ConfigError: the file system cannot lock files.
         OSError: the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,12 @@ def sole_use_of(folder: Path, *, lock: str, refusal: str) -> Iterator[None]:
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         connection.close()
-        raise InUseError(f"{folder}: {refusal} ({error})") from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise InUseError(f"{folder}: {refusal} ({error})") from None
+        raise ConfigError(
+            f"{folder}: its file system cannot lock files ({error}), so nothing would keep two "
+            "processes apart; give a folder on another disk"
+        ) from error
     try:
         yield
     finally:

@@ -166,6 +166,26 @@ def check_recipe(
             )
 
 
+def check_origin(tested: Sequence[Trial], results: Path) -> None:
+    """Refuse answers of another trial that bears the same name.
+
+    Args:
+        tested: trials whose predictions are there.
+        results: their folder.
+
+    Raises:
+        DataError: a trial's answers are of another protocol, fold, source or split.
+    """
+    for trial in tested:
+        origin = _read_description(trial.name, results)["training"]["origin"]
+        for key, wanted in trial.origin.items():
+            if origin.get(key) != wanted:
+                raise DataError(
+                    f"{description_path(results, trial.name)}: its {key} is {origin.get(key)}, not "
+                    f"{wanted}; give another --results and --runs"
+                )
+
+
 def check_start_weights(tested: Sequence[Trial], results: Path, *, described: str) -> None:
     """Refuse to add trials that start from other weights than those that are there.
 

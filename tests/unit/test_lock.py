@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,22 @@ def test_a_block_that_fails_leaves(tmp_path: Path) -> None:
         raise KeyError
     with sole_use_of(tmp_path, lock="run.lock", refusal=""):
         pass
+
+
+def test_a_disk_without_locks_is_not_taken_for_one_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorcode = sqlite3.SQLITE_IOERR
+
+    class Unlockable(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:
+            raise broken
+
+    monkeypatch.setattr("dermassist.lock.sqlite3.connect", lambda *_, **__: Unlockable(":memory:"))
+    with (
+        pytest.raises(ConfigError, match="cannot lock files") as refused,
+        sole_use_of(tmp_path, lock="run.lock", refusal=""),
+    ):
+        pytest.fail("nobody is kept out")
+    assert not isinstance(refused.value, InUseError)

@@ -137,6 +137,26 @@ def half_evidence_share(evidence: NDArray[np.floating]) -> float:
     return needed / falling.size
 
 
+def set_caveat(prediction: Prediction) -> str | None:
+    """Return what must be said beside a prediction set that is empty or lacks the answer itself.
+
+    Membership is a matter of each class's own threshold: an answer that is the most probable one
+    can still be less probable than cases of its class usually are.
+    """
+    members = prediction.prediction_set
+    if members is None or prediction.diagnosis in members.diagnoses:
+        return None
+    if not members.diagnoses:
+        return (
+            "The set is empty: no diagnosis is as probable as cases of it usually are. That "
+            "excludes none of them."
+        )
+    return (
+        f"The answer itself, {prediction.diagnosis}, is not in the set: it is less probable than "
+        "cases of it usually are. That does not exclude it."
+    )
+
+
 def percent(share: float) -> str:
     """Return a share, 0 to 1, for a person: ``92 %``, ``3.1 %``, ``less than 0.1 %``.
 

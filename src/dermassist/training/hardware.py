@@ -14,15 +14,17 @@ _M_MMAP_MAX = -4
 _BFLOAT16_SETS = ("amx_bf16",)
 
 
-def trainer_precision(wanted: str) -> str:
+def trainer_precision(wanted: str, accelerator: str = "auto") -> str:
     """Return Lightning's name of the precision to train in.
 
     Args:
         wanted: ``mixed`` or ``float32``. Mixed precision is used on CUDA devices and on
             processors with bfloat16 matrix instructions; elsewhere it would be many times
             slower, and training runs in float32. The run's record says which.
+        accelerator: Lightning's name of what trains; ``cpu`` leaves a CUDA device aside.
     """
-    if wanted == "mixed" and (torch.cuda.is_available() or computes_bfloat16()):
+    on_cuda = accelerator != "cpu" and torch.cuda.is_available()
+    if wanted == "mixed" and (on_cuda or computes_bfloat16()):
         return "bf16-mixed"
     return "32-true"
 

@@ -69,7 +69,7 @@ class ProxyTraining:
         return scores.last
 
     def _trainer(self, config: TrainingConfig, scores: Callback) -> lightning.Trainer:
-        precision: Any = trainer_precision(config.optimisation.precision)
+        precision: Any = trainer_precision(config.optimisation.precision, self.accelerator)
         return lightning.Trainer(
             accelerator=self.accelerator,
             devices=1,

@@ -230,18 +230,22 @@ def _check_same_run(
         "first_train_image": parts.train[0].image_id,
         "devices": settings.devices,
     }
+    # A run may go on where arithmetic is another; its record then says both.
+    precision = trainer_precision(config.optimisation.precision, settings.accelerator)
     directory = settings.directory
     path = directory / RECORD_NAME
     if not path.exists():
-        write_text(path, json.dumps(record, indent=1) + "\n")
+        write_text(path, json.dumps({**record, "precision": [precision]}, indent=1) + "\n")
         return
     # Records of earlier versions do not say on how many devices; from here on they do.
     found = {"devices": settings.devices, **read_record(directory)}
+    used = [*found.pop("precision", []), precision]
     if not describes_same(found, record, recipe="config", where=str(path)):
         raise ConfigError(
             f"{directory}: holds a training with another configuration, other data or another "
             "number of devices; give another folder, or remove this one"
         )
+    found["precision"] = list(dict.fromkeys(used))
     write_text(path, json.dumps(found, indent=1) + "\n")
 
 
@@ -279,7 +283,7 @@ def _make_trainer(
         extra.append(EpochLines(settings.tell))
     if optimisation.ema_decay > 0.0:
         extra.append(EMAWeightAveraging(decay=optimisation.ema_decay))
-    precision: Any = trainer_precision(optimisation.precision)
+    precision: Any = trainer_precision(optimisation.precision, settings.accelerator)
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,

@@ -54,7 +54,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Where and with how much of the machine a search runs; none of it changes the scores.
+    """Where and with how much of the machine a search runs.
+
+    None of it is part of what is searched. Processes share the machine's threads, and another
+    number of threads adds in another order: scores of the same candidate then differ by chance.
 
     Attributes:
         directory: receives the record and, unless it is kept elsewhere, the study.

@@ -25,6 +25,7 @@ from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.pooling import ProtocolFigures
 from dermassist.training.run import sole_training_in
+from dermassist.trial import Ended
 
 from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
@@ -145,7 +146,9 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
     assert json.loads(Path("results/lesion.json").read_text()) == both.json
 
 
-def test_processes_share_the_trials_out(run: Run, material: Path) -> None:
+def test_processes_share_the_trials_out(
+    run: Run, material: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with sole_training_in(Path("runs/lesion/fold3")):
         outcome = call(run, material, "lesion", "--only", "fold3")
         assert outcome.status == ExitStatus.DATA
@@ -157,6 +160,21 @@ def test_processes_share_the_trials_out(run: Run, material: Path) -> None:
     assert not list(Path("runs/lesion/fold3").glob("checkpoints"))
     after = call(run, material, "lesion", "--only", "fold3", "--json")
     assert after.json["trials"] == ["fold3", "fold4"]
+
+    def other_command(*_: object, **__: object) -> Ended:
+        """Stand for one with another recipe, which tests fold4 while this one is at fold0."""
+        path = Path("results/lesion/fold4.json")
+        description = json.loads(path.read_text())
+        description["training"]["config"]["optimisation"]["batch_size"] = 16
+        path.write_text(json.dumps(description))
+        return Ended.ELSEWHERE
+
+    pooled = Path("results/lesion.json").read_bytes()
+    monkeypatch.setattr("dermassist.trial.run_trial", other_command)
+    mixed = call(run, material, "lesion", "--only", "fold0")
+    assert mixed.status == ExitStatus.DATA
+    assert "fold4.json: was made with another recipe" in mixed.err
+    assert Path("results/lesion.json").read_bytes() == pooled
 
 
 def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:

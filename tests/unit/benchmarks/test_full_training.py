@@ -108,7 +108,8 @@ class Rehearsal:
         turned = np.roll(table.probabilities, bench.recipe.optimisation.seed + 1, axis=1)
         text = replace(table, probabilities=turned).to_csv()
         digest = hashlib.sha256(text.encode()).hexdigest()
-        training = {"config": bench.recipe.to_dict(), "weights": "last", "origin": {}}
+        origin = {**trial.origin, "initial_weights": bench.initial_description}
+        training = {"config": bench.recipe.to_dict(), "weights": "last", "origin": origin}
         stated = {"training": training, "predictions_sha256": digest}
         (results / f"{trial.name}.csv").write_text(text)
         (results / f"{trial.name}.json").write_text(json.dumps(stated))
@@ -134,8 +135,10 @@ def test_a_stopped_comparison_goes_on_and_tests_each_training_once(
 
     bench.stop_at = None
     with sole_training_in(tmp_path / "runs/default-seed1"):
-        assert call(monkeypatch, material, tmp_path) == 0
-    assert "default-seed1: another process is at it" in capsys.readouterr().out
+        assert call(monkeypatch, material, tmp_path) == 1
+    said = capsys.readouterr()
+    assert "default-seed1: another process is at it" in said.out
+    assert "1 of 6 are still with another process" in said.err
     assert bench.trained == [*NAMES[:3], *(name for name in NAMES[2:] if name != "default-seed1")]
     shared = json.loads((tmp_path / "results/full.json").read_text())
     assert shared["trainings"] == 5
@@ -149,6 +152,33 @@ def test_a_stopped_comparison_goes_on_and_tests_each_training_once(
     (tmp_path / "other.toml").write_text(RECIPE.format(dropout=0.3))
     assert call(monkeypatch, material, tmp_path, "--found", str(tmp_path / "other.toml")) == 1
     assert "made with another recipe" in capsys.readouterr().err
+    torch.manual_seed(1)
+    save_file(MobileNetV2().state_dict(), tmp_path / "other.safetensors")
+    other_start = ("--init", str(tmp_path / "other.safetensors"))
+    for changed, words in (
+        (other_start, "started from start.safetensors"),
+        (("--fold", "1"), "its fold is 0, not 1"),
+    ):
+        assert call(monkeypatch, material, tmp_path, *changed) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_what_a_search_has_seen_is_not_tested(
+    material: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = tmp_path / "search" / "best.toml"
+    found.parent.mkdir()
+    found.write_text((material / "best.toml").read_text())
+    origin = {"protocol": "lesion", "fold": 1, "splits_sha256": "of another file"}
+    study = found.with_name("study.json")
+    study.write_text(json.dumps({"declaration": {"origin": origin}}))
+    monkeypatch.setattr(full_training, "run_trial", lambda *_, **__: pytest.fail("trained"))
+    assert call(monkeypatch, material, tmp_path, "--found", str(found)) == 1
+    assert "the search's fold was 1, not 0" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def _check_results(material: Path, results: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import table_build, table_pruning, table_rank, table_replay, training_row
 from benchmarks.contender import CONTENDERS, MEMETIC
 from benchmarks.contest import paired_differences, scored
-from benchmarks.jsonl import append_line, read_lines
+from benchmarks.jsonl import append_line, read_lines, sole_writer_of
 from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, Material, table_name
 from benchmarks.table_mean import average, mean_of
 from benchmarks.table_pruning import read_epochs, search, toll_of
@@ -26,6 +26,7 @@ from dermassist.config import read_config
 from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import ConfigError
+from dermassist.lock import InUseError
 from dermassist.training.run import Parts
 from dermassist.tuning.declaration import Declaration, proxied, read_declaration
 from dermassist.tuning.space import hyperparameters_of, with_params
@@ -87,6 +88,8 @@ def test_finished_trainings_are_kept_and_not_done_again(
         )
 
     monkeypatch.setattr(training_row, "_rows", rows)
+    with sole_writer_of(tmp_path / "rows.jsonl"), pytest.raises(InUseError, match="adds to rows"):
+        run()
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             run()

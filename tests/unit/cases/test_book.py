@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dermassist.cases import Case, CaseBook, CaseQuery, Outcome, export_cases
+from dermassist.cases import Case, CaseBook, CaseChangedError, CaseQuery, Outcome, export_cases
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import CaseError, MissingExtraError
 from dermassist.patient import PatientDetails
@@ -38,12 +38,12 @@ def test_a_saved_case_is_there_after_a_restart(folder: Path) -> None:
     with CaseBook.open(folder) as book:
         image = image_bytes()
         assessment = assessment_of(image, name="Ünü sual.jpg")
-        saved = book.save(assessment, image, patient=ZOE, explain=Diagnosis.MEL)
+        saved = book.save(assessment, image, patient=ZOE)
     with CaseBook.open(folder) as book:
         loaded = book.load(saved.case_id)
         assert book.image(saved.case_id) == image
         assert loaded.assessment.to_dict() == assessment.to_dict()
-        assert (loaded.patient, loaded.explained, loaded.outcome) == (ZOE, Diagnosis.MEL, None)
+        assert (loaded.patient, loaded.outcome) == (ZOE, None)
         assert (loaded.case_id, loaded.saved_at) == (saved.case_id, saved.saved_at)
         assert datetime.fromisoformat(loaded.saved_at).tzinfo is not None
 
@@ -65,6 +65,46 @@ def test_outcome_and_patient_are_recorded_and_replaced(book: CaseBook) -> None:
     assert (loaded.outcome, loaded.patient.name) == (last, "Anna")
     assert book.count(CaseQuery(text="keratosis")) == 1
     assert book.count(CaseQuery(text="wart")) == book.count(CaseQuery(text="Zoë")) == 0
+
+
+def test_an_outcome_is_taken_back_as_if_there_had_been_none(book: CaseBook) -> None:
+    case = save(book)
+    book.record_outcome(case.case_id, Outcome(Diagnosis.BKL, "histology", "keratosis"))
+    assert book.record_outcome(case.case_id, None).outcome is None
+    assert book.load(case.case_id).outcome is None
+    assert book.count(CaseQuery(has_outcome=False)) == book.count() == 1
+    recorded = (CaseQuery(has_outcome=True), CaseQuery(outcome=Diagnosis.BKL))
+    for query in (*recorded, CaseQuery(text="keratosis")):
+        assert book.count(query) == 0
+    assert book.search()[0].outcome is None
+
+
+def test_only_the_outcome_that_was_seen_is_taken_back(book: CaseBook) -> None:
+    case = save(book)
+    first, second = Outcome(None, "clinician"), Outcome(Diagnosis.BKL, "histology")
+    seen = book.record_outcome(case.case_id, first)
+    book.record_outcome(case.case_id, second)
+    with pytest.raises(CaseChangedError, match="the outcome is no longer as it was"):
+        book.record_outcome(case.case_id, None, seen=seen)
+    assert book.load(case.case_id).outcome == second
+    shown = book.load(case.case_id)
+    for _ in range(2):
+        # Taken back twice is taken back.
+        assert book.record_outcome(case.case_id, None, seen=shown).outcome is None
+
+
+def test_a_book_of_a_version_that_noted_an_explained_diagnosis_is_read(
+    book: CaseBook, folder: Path
+) -> None:
+    case = save(book)
+    with sqlite3.connect(folder / "cases.sqlite3") as database:
+        database.execute("UPDATE dermassist_case SET explained = 'mel'")
+    assert book.load(case.case_id).patient == case.patient
+    target = BytesIO()
+    export_cases(book, [case.case_id], target)
+    with zipfile.ZipFile(target) as archive:
+        record = json.loads(archive.read(f"{case.case_id}/case.json"))
+    assert set(record) == {"case_id", "saved_at", "outcome"}
 
 
 @pytest.mark.parametrize(

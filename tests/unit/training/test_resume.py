@@ -23,7 +23,9 @@ from dermassist.errors import ConfigError, DataError
 from dermassist.imaging import Preprocessing
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError, read_weights
+from dermassist.training import hardware
 from dermassist.training import module as training_module
+from dermassist.training import run as run_module
 from dermassist.training.checkpoint import WholeCheckpointIO
 from dermassist.training.module import SELECTION_METRIC, LesionModule
 from dermassist.training.run import (
@@ -513,3 +515,26 @@ def test_a_log_gets_a_line_every_epoch(material: Material, tmp_path: Path) -> No
     scores = [line.partition("validation macro F1 ")[2] for line in lines]
     assert [bool(score) for score in scores] == [False, True, False, True]
     assert max(scores) == f"{outcome.best_macro_f1:.3f}"
+
+
+def test_the_record_says_in_which_precision_it_was_trained(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is trained here: what is told is told before the first step.
+    monkeypatch.setattr(run_module, "make_module", lambda *_: pytest.fail("as far as it goes"))
+    machine = {"faster": "32-true"}
+    monkeypatch.setattr(run_module, "trainer_precision", lambda *_: machine["faster"])
+    expected = [["32-true"], ["32-true"], ["32-true", "bf16-mixed"], ["32-true", "bf16-mixed"]]
+    for place, told in enumerate(expected):
+        machine["faster"] = "bf16-mixed" if place == 2 else "32-true"
+        with pytest.raises(pytest.fail.Exception):
+            run(make_config(), material, tmp_path / "run")
+        assert read_record(tmp_path / "run")["precision"] == told
+
+
+def test_a_gpu_that_is_left_aside_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert hardware.trainer_precision("mixed") == "bf16-mixed"
+    assert hardware.trainer_precision("mixed", "cpu") == "32-true"
+    assert hardware.trainer_precision("float32") == "32-true"

@@ -91,7 +91,12 @@ def protocol(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.pooling import check_recipe, check_start_weights, is_tested  # noqa: PLC0415
+    from dermassist.pooling import (  # noqa: PLC0415
+        check_origin,
+        check_recipe,
+        check_start_weights,
+        is_tested,
+    )
     from dermassist.training.run import RunSettings  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
@@ -104,7 +109,9 @@ def protocol(
         remark("The paper's protocol: lesions leak into its test part, which also selects.")
     tested = [trial for trial in every if is_tested(trial, place)]
     recipe = read_config(config)
-    check_recipe(tested, place, recipe=recipe, weights=weights, taught=teachers is not None)
+    taught = teachers is not None
+    check_recipe(tested, place, recipe=recipe, weights=weights, taught=taught)
+    check_origin(tested, place)
     due = [trial for trial in wanted if trial not in tested]
     if due:
         check_start_weights(tested, place, described=describe_init(init))
@@ -119,6 +126,11 @@ def protocol(
                 tell=None if watched or as_json else partial(_remark_of, trial.name),
             )
             _run_trial(trial, bench, run, place)
+        # Another command may have tested some in the meantime, with a recipe of its own.
+        tested = [trial for trial in every if is_tested(trial, place)]
+        check_recipe(tested, place, recipe=recipe, weights=weights, taught=taught)
+        check_origin(tested, place)
+        check_start_weights(tested, place, described=describe_init(init))
     _report(every, place, results / f"{name.value}.json", as_json=as_json)
 
 
