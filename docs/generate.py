@@ -102,6 +102,26 @@ def performance() -> str:
     return f"{render_markdown(table)}\n\nProtocol: {document['protocol']}."
 
 
+def overconfidence() -> str:
+    """How sure answers were, and how often they were right, above and below the surest bin."""
+    _, report = _metrics()
+    bins = report.reliability
+    parts = []
+    # The bins of 15 that lie above one half, the last of them alone.
+    for first, last in ((8, 14), (14, 15)):
+        inside = range(first, last)
+        images = sum(bins.count[k] for k in inside)
+        said = sum(bins.count[k] * bins.confidence[k] for k in inside if bins.count[k]) / images
+        right = sum(bins.count[k] * bins.accuracy[k] for k in inside if bins.count[k]) / images
+        low, high = bins.edges[first], bins.edges[last]
+        between = f"between {low:.0%} and {high:.0%}" if last < 15 else f"above {low:.0%}"
+        parts.append(
+            f"given with a confidence {between} ({said:.0%} in the mean) were right in {right:.0%} "
+            f"of {images} images"
+        )
+    return f"On the test fold, answers {parts[0]}; those {parts[1]}."
+
+
 def variant() -> str:
     """The model that ships beside its variant with mirrored views, on the same test fold."""
     _, plain = _metrics()
@@ -604,6 +624,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "ablation": partial(_written, "ablation"),
     "table-four": partial(_written, "table_four"),
     "performance": performance,
+    "overconfidence": overconfidence,
     "decisions": decisions,
     "full-performance": full_performance,
     "heatmaps": heatmaps,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.conformal import SetSummary
 from dermassist.evaluation.decision import ReferralMeasures
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
@@ -101,6 +102,17 @@ def read_referral(manifest: Manifest | None) -> ReferralMeasures[Estimate] | Non
     return measures
 
 
+def read_sets(manifest: Manifest | None) -> SetSummary | None:
+    """Return what the prediction sets hold on test images.
+
+    Raises:
+        DataError: the measures are damaged.
+    """
+    if manifest is None or manifest.conformal is None or not manifest.conformal.measured:
+        return None
+    return from_document(SetSummary, dict(manifest.conformal.measured))
+
+
 def read_or_none(
     read: Callable[[Manifest | None], T | None], manifest: Manifest | None
 ) -> T | None:
@@ -113,7 +125,11 @@ def read_or_none(
 
 def unreadable(manifest: Manifest | None) -> str | None:
     """Return why figures that a manifest holds are left out by ``read_or_none``, if any are."""
-    readers: tuple[Callable[[Manifest | None], object], ...] = (read_measured, read_referral)
+    readers: tuple[Callable[[Manifest | None], object], ...] = (
+        read_measured,
+        read_referral,
+        read_sets,
+    )
     for read in readers:
         try:
             read(manifest)

@@ -2,7 +2,7 @@
 
 from dermassist.report.composition import build_report, same_model
 from dermassist.report.content import DEFAULT_NAME, ReportContent, ReportOptions
-from dermassist.report.finding import UNREADABLE
+from dermassist.report.finding import UNREADABLE, not_at_hand
 from dermassist.report.pdf import render_pdf, unprinted_characters, write_report
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ReportContent",
     "ReportOptions",
     "build_report",
+    "not_at_hand",
     "render_pdf",
     "same_model",
     "unprinted_characters",

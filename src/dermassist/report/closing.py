@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dermassist.explain.words import Words, percent
+from dermassist.explain.words import FEW_IMAGES, Words, percent
 from dermassist.measured import Measured
 from dermassist.report.clinical import LIMITS, cited, plain_words
 from dermassist.report.content import (
@@ -79,7 +79,7 @@ def patient_page(evidence: Evidence) -> Section:
             ),
             Headline("The program's answer", prediction.diagnosis.full_name),
             Paragraph(cited(plain_words(prediction.diagnosis)), "plain"),
-            Paragraph(_plain_confidence(prediction), "plain"),
+            Paragraph(_plain_confidence(prediction, evidence.measured), "plain"),
             Paragraph(_plain_referral(prediction), "plain"),
             Paragraph("What this means for you:", "plain"),
             Bullets(
@@ -119,14 +119,22 @@ def _model_rows(assessment: Assessment, evidence: Evidence) -> tuple[tuple[str, 
     return tuple(rows)
 
 
-def _plain_confidence(prediction: Prediction) -> str:
+def _plain_confidence(prediction: Prediction, measured: Measured | None) -> str:
     share = percent(prediction.confidence)
     second, next_share = prediction.ranked[1]
     runner_up = f"Its second choice is {second.full_name}, with {percent(next_share)}."
+    cases = None if measured is None else measured.confidence_bin(prediction.confidence)
+    if cases is not None and cases.images >= FEW_IMAGES:
+        # What was counted, which need not be what the program expects of itself.
+        return (
+            f"The program says that it is {share} sure. In a test with other pictures, "
+            f"{_of_hundred(cases.right)} of 100 answers that it gave about as surely were right. "
+            f"{runner_up}"
+        )
     if prediction.calibrated:
         return (
-            f"The program is {share} sure: of 100 pictures that it answers like this, it expects "
-            f"{_of_hundred(prediction.confidence)} answers to be right. {runner_up}"
+            f"The program says that it is {share} sure: of 100 pictures that it answers like this, "
+            f"it expects {_of_hundred(prediction.confidence)} answers to be right. {runner_up}"
         )
     return (
         f"The program says that it is {share} sure, but nobody has measured how far this number "
@@ -137,7 +145,7 @@ def _plain_confidence(prediction: Prediction) -> str:
 def _of_hundred(share: float) -> str:
     """Never promise all of them."""
     count = round(100 * share)
-    return "more than 99" if count == 100 and share < 1.0 else f"about {count}"
+    return "more than 99" if count == 100 else f"about {count}"
 
 
 def _plain_referral(prediction: Prediction) -> str:

@@ -13,7 +13,13 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
-from dermassist.measured import read_measured, read_or_none, read_referral, unreadable
+from dermassist.measured import (
+    read_measured,
+    read_or_none,
+    read_referral,
+    read_sets,
+    unreadable,
+)
 from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -36,6 +42,7 @@ from dermassist.report.finding import (
     Evidence,
     calibration,
     confidence_score,
+    not_at_hand,
     prediction_set,
     probability_bars,
     referral_advice,
@@ -46,6 +53,8 @@ from dermassist.results import Assessment, Explanation, ModelInfo, Prediction
 from dermassist.sample import SAMPLE_WORDS, is_sample
 
 TITLE = "DermAssist AI report"
+#: Characters of a patient's ID or name below every page; the first page has all of them.
+_FOOTER_NAME = 40
 NOTICE = (
     "For research and education on dermatoscopic images. This report is the output of a program, "
     "not a diagnosis: it must be read by a clinician."
@@ -84,7 +93,7 @@ def build_report(
     Args:
         assessment: of the image.
         manifest: of the model that answered, for its measured numbers; ``None`` where that model
-            is no longer at hand, and the report says "not measured".
+            is no longer at hand, and the report says so.
         image: the image that was assessed: its file, bytes, or pixels.
         patient: whose lesion it is, as far as stated.
         explain: whose evidence is shown; the predicted diagnosis by default.
@@ -108,7 +117,7 @@ def build_report(
         notice=NOTICE,
         created=created,
         paper=options.paper,
-        footer=_footer(assessment),
+        footer=_footer(assessment, case.patient),
         sections=(
             Section("Patient Information", _patient_blocks(case.patient)),
             Section("Image Details", _image_blocks(case, manifest)),
@@ -212,16 +221,29 @@ def _case(
     return _Case(
         assessment=assessment,
         patient=patient or _NO_PATIENT,
-        evidence=Evidence(prediction, manifest, measured, read_or_none(read_referral, manifest)),
+        evidence=Evidence(
+            prediction,
+            manifest,
+            measured,
+            read_or_none(read_referral, manifest),
+            read_or_none(read_sets, manifest),
+        ),
         words=explain_in_words(assessment, diagnosis=shown, measured=measured),
         figures=explanation_figures(pixels, assessment.explanation, shown, info),
         pixels=pixels,
     )
 
 
-def _footer(assessment: Assessment) -> str:
+def _footer(assessment: Assessment, patient: PatientDetails) -> str:
+    """Return what tells a page on its own from other patients' and other images'."""
     model = assessment.model
-    return f"{model.name} {model.version} | image {assessment.image.sha256[:12]}"
+    parts = [f"image {assessment.image.sha256[:12]}", f"{model.name} {model.version}"]
+    named = patient.patient_id or patient.name
+    if named:
+        # What does not fit is cut off at the end of the line, so this comes first.
+        short = named if len(named) <= _FOOTER_NAME else f"{named[: _FOOTER_NAME - 3]}..."
+        parts.insert(0, f"Patient {short}")
+    return " | ".join(parts)
 
 
 def _patient_blocks(patient: PatientDetails) -> tuple[Block, ...]:
@@ -273,10 +295,19 @@ def _classification_blocks(case: _Case) -> tuple[Block, ...]:
         Headline("Predicted Category", str(diagnosis), kind),
         Paragraph("Clinical interpretation of this class in general:", "lead"),
         Bullets(statements),
-        *((Paragraph(UNREADABLE, "warning"),) if unreadable(case.evidence.manifest) else ()),
+        *_missing_figures(case),
         Paragraph("How reliable this model is for this class:", "lead"),
         Bullets(reliability(diagnosis, case.evidence.measured)),
     )
+
+
+def _missing_figures(case: _Case) -> tuple[Block, ...]:
+    """Say why figures are called not measured, where that is not why they are missing."""
+    if case.evidence.manifest is None:
+        return (Paragraph(not_at_hand(case.assessment.model), "warning"),)
+    if unreadable(case.evidence.manifest):
+        return (Paragraph(UNREADABLE, "warning"),)
+    return ()
 
 
 def _confidence_blocks(case: _Case) -> tuple[Block, ...]:
@@ -285,7 +316,7 @@ def _confidence_blocks(case: _Case) -> tuple[Block, ...]:
         Headline("Confidence Score", confidence_score(prediction)),
         Paragraph(calibration(case.evidence)),
         probability_bars(prediction),
-        Paragraph(prediction_set(prediction.prediction_set)),
+        *(Paragraph(sentence) for sentence in prediction_set(case.evidence)),
         *(Paragraph(sentence) for sentence in referral_advice(case.evidence)),
     )
 

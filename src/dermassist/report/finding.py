@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.conformal import SetSummary
 from dermassist.evaluation.decision import ReferralMeasures
-from dermassist.explain.words import FEW_IMAGES, percent, score
+from dermassist.explain.words import FEW_IMAGES, percent, score, set_caveat
 from dermassist.measured import Measured
 from dermassist.model.manifest import Manifest
 from dermassist.report.clinical import TEMPERATURE, Statement, cited
 from dermassist.report.content import Bar, Bars
-from dermassist.results import Prediction, PredictionSet, Referral
+from dermassist.results import ModelInfo, Prediction, Referral
 
 NOT_MEASURED = "not measured"
 UNREADABLE = (
@@ -21,6 +22,14 @@ UNREADABLE = (
     'be read by this one; they are called "not measured" here.'
 )
 MALIGNANT_SUM = "Malignant classes together (MEL, BCC, AKIEC)"
+
+
+def not_at_hand(model: ModelInfo) -> str:
+    """Say why nothing is known of the model that answered."""
+    return (
+        f"The image was answered by {model.name} {model.version}, which is not at hand: what was "
+        'measured of it is called "not measured" here.'
+    )
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,14 @@ class Evidence:
         manifest: of the model, or ``None`` where it is not at hand.
         measured: the model's evaluation, or ``None`` where there is none.
         referral: what the referral threshold does on test images, or ``None``.
+        sets: what the prediction sets hold on test images, or ``None``.
     """
 
     prediction: Prediction
     manifest: Manifest | None
     measured: Measured | None
     referral: ReferralMeasures[Estimate] | None
+    sets: SetSummary | None = None
 
 
 def estimate_words(estimate: Estimate) -> str:
@@ -85,24 +96,31 @@ def calibration(evidence: Evidence) -> str:
     return f"{sentence} Expected calibration error in the test: {estimate_words(error)}."
 
 
-def prediction_set(members: PredictionSet | None) -> str:
-    """Say which diagnoses could not be excluded, and with which promise."""
+def prediction_set(evidence: Evidence) -> tuple[str, ...]:
+    """Say which diagnoses could not be excluded, with which promise, and how it was kept."""
+    members = evidence.prediction.prediction_set
     if members is None:
-        return f"Prediction set: {NOT_MEASURED} for this model."
-    if not members.diagnoses:
-        return (
-            f"Prediction set ({percent(members.coverage)}): empty. The image is unlike the "
-            "calibration images of every class."
-        )
-    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses)
+        return (f"Prediction set: {NOT_MEASURED} for this model.",)
+    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none"
+    share = percent(members.coverage)
     text = (
-        f"Prediction set ({percent(members.coverage)}): {names}. Such sets were calibrated to hold "
-        f"the true diagnosis in {percent(members.coverage)} of cases."
+        f"Prediction set ({share}): {names}. Such sets were calibrated to hold the true diagnosis "
+        f"of {share} of lesions of each class."
     )
     if members.not_guaranteed:
         codes = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         text += f" This is not guaranteed for {codes}: too few calibration lesions."
-    return text
+    caveat = set_caveat(evidence.prediction)
+    return (text, *((caveat,) if caveat else ()), _set_worth(evidence.sets))
+
+
+def _set_worth(sets: SetSummary | None) -> str:
+    if sets is None:
+        return f"How many sets hold the true diagnosis in the test: {NOT_MEASURED}."
+    return (
+        f"In the test, sets held the true diagnosis of {estimate_words(sets.lesion_coverage)} of "
+        f"the lesions and {estimate_words(sets.coverage)} of the images."
+    )
 
 
 def referral_advice(evidence: Evidence) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ from dermassist.explain.words import (
     half_evidence_share,
     percent,
     score,
+    set_caveat,
 )
 from dermassist.measured import Measured, read_measured
-from dermassist.results import Assessment, Explanation
+from dermassist.results import Assessment, Explanation, PredictionSet
 
 from ..report.conftest import (
     make_assessment,
@@ -292,3 +293,17 @@ def test_score(share: float, text: str) -> None:
 def test_score_never_rounds_to_certainty(share: float) -> None:
     assert (score(share) == "1.00") == (share == 1.0)
     assert (score(share) == "0.00") == (share == 0.0)
+
+
+def test_a_caveat_is_said_where_the_set_lacks_the_answer() -> None:
+    prediction = make_assessment(top=Diagnosis.NV, confidence=0.6).prediction
+    assert set_caveat(replace(prediction, prediction_set=None)) is None
+    for members, words in (
+        ((Diagnosis.NV,), None),
+        ((Diagnosis.MEL,), "Melanocytic Nevus (NV), is not in the set"),
+        ((), "The set is empty"),
+    ):
+        assert prediction.diagnosis is Diagnosis.NV
+        said = set_caveat(replace(prediction, prediction_set=PredictionSet(members, 0.9)))
+        assert (said is None) is (words is None)
+        assert words is None or words in str(said)

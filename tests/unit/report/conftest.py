@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
+from dermassist.evaluation.conformal import estimate_sets
 from dermassist.evaluation.decision import estimate_referral
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.localisation import Localisation, summarise_localisation
@@ -129,12 +130,17 @@ def measured_manifest() -> Manifest:
         rng=random,
         resamples=RESAMPLES,
     )
+    thresholds = np.array([SET_THRESHOLDS[code] for code in CODES])
+    sets = estimate_sets(
+        shares >= thresholds, labels, groups=lesions, rng=random, resamples=RESAMPLES
+    )
     pointing = (np.full(len(labels), share) for share in (0.9, 0.6, 0.8, 0.5, 0.1, 0.1, 0.25))
     heatmaps = summarise_localisation(Localisation(*pointing), groups=lesions, rng=random)
     return replace(
         ruled_manifest(),
         quality_reference=QualityReference((5.0, 3000.0), (60.0, 220.0), 0.05),
         referral=ReferralRule(0.12, 0.95, to_document(referral)),
+        conformal=ConformalRule(0.9, SET_THRESHOLDS, ("df",), to_document(sets)),
         metrics={
             "protocol": "lesion-grouped fold 0, test part, 700 images of 350 lesions",
             "report": report.to_dict(),

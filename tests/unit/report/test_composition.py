@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dermassist.assessment import assess
-from dermassist.diagnosis import Diagnosis
+from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.explain.words import FEW_IMAGES
 from dermassist.imaging import Preprocessing, read_image
 from dermassist.inference.classifier import Classifier
+from dermassist.measured import read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.patient import PatientDetails
 from dermassist.report import UNREADABLE, ReportContent, ReportOptions, build_report
 from dermassist.report.composition import same_model
 from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
 from dermassist.report.finding import estimate_words
-from dermassist.results import Assessment
+from dermassist.results import Assessment, PredictionSet
 from dermassist.sample import SAMPLE_WORDS, sample_path
 
 from .conftest import (
@@ -34,6 +36,7 @@ from .conftest import (
     make_assessment,
     make_manifest,
     measured_answers,
+    ruled_manifest,
     unreferred,
 )
 
@@ -104,6 +107,84 @@ def test_referral_threshold_comes_with_its_worth(
     assert "This reaches the referral threshold of 12 %" in text
     assert "An assessment by a clinician is advised." in text
     assert f"specificity of {specificity:.0%}".replace("%", " %") in text
+
+
+def test_prediction_sets_come_with_their_worth(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    labels, shares = measured_answers()
+    held = shares[np.arange(len(labels)), labels] >= [SET_THRESHOLDS[CODES[k]] for k in labels]
+    # Two images a lesion, so both count alike here.
+    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    text = said(content, "Confidence Level")
+    share = f"{held.mean():.0%}".replace("%", " %")
+    assert f"In the test, sets held the true diagnosis of {share} (95 % interval" in text
+    unmeasured = build_report(make_assessment(), ruled_manifest(), image=lesion_pixels)
+    assert "sets hold the true diagnosis in the test: not measured" in said(
+        unmeasured, "Confidence Level"
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "caveat"),
+    [
+        ((Diagnosis.MEL, Diagnosis.NV), None),
+        ((Diagnosis.NV, Diagnosis.BKL), "The answer itself, Melanoma (MEL), is not in the set"),
+        ((), "The set is empty"),
+    ],
+)
+def test_a_set_without_the_answer_is_explained(
+    lesion_pixels: NDArray[np.uint8], members: tuple[Diagnosis, ...], caveat: str | None
+) -> None:
+    assessment = make_assessment()
+    sets = PredictionSet(members, 0.9)
+    changed = replace(assessment, prediction=replace(assessment.prediction, prediction_set=sets))
+    text = said(build_report(changed, None, image=lesion_pixels), "Confidence Level")
+    assert ("not exclude it." in text or "excludes none" in text) is (caveat is not None)
+    assert caveat is None or caveat in text
+
+
+def test_a_model_that_is_not_at_hand_is_named(
+    lesion_pixels: NDArray[np.uint8], measured_manifest: Manifest
+) -> None:
+    section = "Model Classification Result"
+    text = said(build_report(make_assessment(), None, image=lesion_pixels), section)
+    assert "answered by dermassist-mobilenetv2 1.0, which is not at hand" in text
+    known = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    assert "not at hand" not in said(known, section)
+
+
+def test_every_page_says_whose_it_is(lesion_pixels: NDArray[np.uint8]) -> None:
+    def footer(**details: Any) -> str:
+        patient = PatientDetails(**details)
+        return build_report(make_assessment(), None, image=lesion_pixels, patient=patient).footer
+
+    assert footer(patient_id="4711", name="Eva").startswith("Patient 4711 | image abababababab | ")
+    assert footer(name="Eva").startswith("Patient Eva | ")
+    assert footer(name="E" * 60).startswith(f"Patient {'E' * 37}... | image ")
+    assert footer().startswith("image abababababab | ")
+
+
+def test_a_patient_reads_how_often_such_answers_were_right(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    assessment = make_assessment()
+    measured = read_measured(measured_manifest)
+    assert measured is not None
+    cases = measured.confidence_bin(assessment.prediction.confidence)
+    assert cases.images >= FEW_IMAGES
+    options = ReportOptions(patient_page=True)
+
+    def page(manifest: Manifest | None) -> str:
+        content = build_report(assessment, manifest, image=lesion_pixels, options=options)
+        assert content.patient_page is not None
+        return "\n".join(texts(content.patient_page))
+
+    counted = (
+        f"about {100 * cases.right:.0f} of 100 answers that it gave about as surely were right"
+    )
+    assert counted in page(measured_manifest)
+    assert "of 100 pictures that it answers like this, it expects about 72" in page(None)
 
 
 def test_below_the_threshold_nothing_is_excluded(lesion_pixels: NDArray[np.uint8]) -> None:

@@ -88,7 +88,8 @@ def test_pages_are_numbered_and_named(content: ReportContent) -> None:
 
     for number, page in enumerate(pages, start=1):
         assert f"Page {number} of {len(pages)}" in page
-        assert "DermAssist AI report | dermassist-mobilenetv2 1.0 | image abababababab" in page
+        footer = "Patient P-1 | image abababababab | dermassist-mobilenetv2 1.0"
+        assert f"DermAssist AI report | {footer}" in page
     assert "In plain words" in pages[-1]
 
 

@@ -18,7 +18,7 @@ from dermassist.explain.overlay import (
     render_heatmap,
     render_overlay,
 )
-from dermassist.explain.words import explain_in_words, percent
+from dermassist.explain.words import explain_in_words, percent, set_caveat
 from dermassist.interfaces.web.charts import probability_chart, probability_words
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.patient_form import patient_line
@@ -32,6 +32,7 @@ from dermassist.report import (
     UNREADABLE,
     ReportOptions,
     build_report,
+    not_at_hand,
     render_pdf,
     same_model,
     unprinted_characters,
@@ -111,7 +112,9 @@ def _show_answer(shown: Shown) -> None:
         probability_chart(prediction), width="stretch", alt=probability_words(prediction)
     )
     _show_set(prediction)
-    if model().unreadable is not None and manifest_of(assessment) is not None:
+    if manifest_of(assessment) is None:
+        st.warning(escaped(not_at_hand(assessment.model), longest=400))
+    elif model().unreadable is not None:
         st.warning(UNREADABLE)
     for remark in (*assessment.quality.remarks, *assessment.image.notes):
         st.warning(escaped(remark, longest=400), icon=":material/visibility:")
@@ -161,6 +164,9 @@ def _show_set(prediction: Prediction) -> None:
     names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
     title = unbroken(f"Cannot be excluded ({percent(members.coverage)} prediction set)")
     st.markdown(f"**{title}:** {names}")
+    caveat = set_caveat(prediction)
+    if caveat is not None:
+        st.warning(caveat)
     if members.not_guaranteed:
         small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         st.caption(f"Not guaranteed for {small}: too few lesions to calibrate on.")
