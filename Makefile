@@ -11,8 +11,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests benchmarks
+TOO_OLD := Python 3.11 or later is needed: make PYTHON=python3.12
+# What an environment must be able to do; after an upgrade of the system's Python it may not.
+CAN := import sys, pip; print(sys.version_info >= (3, 11))
+SOUND := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(CAN)' 2>&1)
 
-.PHONY: demo app test check format lint types contracts bench docs lock clean
+.PHONY: demo app test check format lint types contracts bench docs lock clean unsound
 
 demo: $(VENV)/.runtime
 	$(BIN)/dermassist analyze $(if $(IMAGE),"$(IMAGE)",--sample) --out demo
@@ -43,25 +47,32 @@ bench: $(VENV)/.everything
 docs: $(VENV)/.everything
 	$(BIN)/python docs/generate.py
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+# Of all that makes an environment the activation scripts come last: where one is, it is whole.
+$(BIN)/activate: $(if $(filter True,$(SOUND)),,unsound)
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "$(TOO_OLD)")'
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.runtime: $(BIN)/activate pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.app: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.app: $(BIN)/activate pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e '.[app]'
 	touch $@ $(VENV)/.runtime
 
-# PyTorch is installed first and pinned, so that nothing else chooses a build for it.
-$(VENV)/.everything: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+# PyTorch is installed first and pinned, so that nothing else chooses a build for it. An index of
+# its own gives it alone: what it depends on need not be there in the pinned versions.
+$(VENV)/.everything: $(BIN)/activate pyproject.toml constraints.txt
+	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet -c constraints.txt -e '.[app,train,dev]'
 	touch $@ $(VENV)/.runtime $(VENV)/.app
 
+# Of ONNX Runtime no version this new is built for Macs with Intel processors.
+NO_INTEL_MAC := ; sys_platform != "darwin" or platform_machine == "arm64"
+
 lock: $(VENV)/.everything
-	$(PIP) freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
+	$(PIP) freeze --exclude-editable --exclude pip --exclude setuptools \
+	  | sed -e 's/+cpu$$//' -e '/^onnxruntime==/s/$$/ $(NO_INTEL_MAC)/' > constraints.txt
 
 clean:
 	rm -rf $(VENV) demo dist build

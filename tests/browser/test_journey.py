@@ -164,6 +164,39 @@ def test_an_upload_right_after_typing_is_answered_for_that_patient(
     assert kept == {f"{number}.png": number for number in ("4711", "4712", "4713")}
 
 
+def test_details_and_proportions_stay_while_another_page_is_looked_at(
+    enter: Enter, cases: Path
+) -> None:
+    with serving(cases) as address:
+        page = enter(address)
+        page.get_by_text("Patient and lesion (optional").click()
+        page.get_by_label("Patient ID", exact=True).fill("4711")
+        page.get_by_label("Patient ID", exact=True).press("Tab")
+        expect(page.get_by_text("The next images are kept for: 4711")).to_be_visible()
+        select(page, "Square files", "were squeezed from 4:3")
+        settle(page)
+        for title in ("Cases", "Batch", "Analyse"):
+            go_to(page, title)
+            settle(page)
+        expect(page.get_by_text("The next images are kept for: 4711")).to_be_visible()
+        squeezed = page.get_by_role("combobox", name="Square files")
+        expect(squeezed).to_have_value("were squeezed from 4:3")
+        choose(page, ("lesion.png", photo_of(1)))
+        wait_for_result(page)
+        page.get_by_role("button", name="Next patient").click()
+        settle(page)
+        for title in ("Cases", "Analyse"):
+            go_to(page, title)
+            settle(page)
+        expect(page.get_by_text("The next images are kept for")).to_have_count(0)
+        choose(page, ("next.png", photo_of(2)))
+        page.get_by_text("next.png, 300 x 225 pixels").wait_for()
+        settle(page)
+    with CaseBook.open(cases) as book:
+        kept = {summary.image_name: summary.patient_id for summary in book.search()}
+    assert kept == {"lesion.png": "4711", "next.png": ""}
+
+
 def test_hostile_texts_are_text_for_everybody(enter: Enter, cases: Path) -> None:
     hostile = "<img src=x onerror=alert(1)>\u202e\u200b [x](javascript:alert(2)) $x$ "
     with serving(cases) as address:

@@ -170,6 +170,93 @@ def test_a_folder_that_vanishes_or_fails_meanwhile_is_kept_to_be_reported(
     assert found(tmp_path) == ["a.jpg", "gone"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="making links may need a permission elsewhere")
+class TestLinks:
+    def test_linked_folders_are_searched(self, tmp_path: Path) -> None:
+        touch(tmp_path, "here/a.jpg", "there/b.jpg", "there/deep/c.jpg", "further/d.jpg")
+        (tmp_path / "here/link").symlink_to(tmp_path / "there")
+        (tmp_path / "there/link").symlink_to("../further")
+        assert [str(path) for path in find_images([str(tmp_path / "here")])] == [
+            str(tmp_path / "here" / name)
+            for name in ("a.jpg", "link/b.jpg", "link/deep/c.jpg", "link/link/d.jpg")
+        ]
+
+    def test_each_folder_is_searched_once_under_its_own_name(self, tmp_path: Path) -> None:
+        touch(tmp_path, "z/a.jpg", "b.jpg")
+        for name in ("first", "second"):
+            (tmp_path / name).symlink_to("z")
+        assert find_images([str(tmp_path)]) == (tmp_path / "b.jpg", tmp_path / "z/a.jpg")
+
+    def test_links_that_lead_round_in_circles_end(self, tmp_path: Path) -> None:
+        touch(tmp_path, "in/a.jpg", "in/deep/b.jpg", "c.jpg")
+        (tmp_path / "in/self").symlink_to(".")
+        (tmp_path / "in/deep/up").symlink_to(tmp_path)
+        assert sorted(found(tmp_path / "in")) == ["a.jpg", "b.jpg", "c.jpg"]
+
+    def test_a_pattern_that_runs_in_a_circle_names_each_file_once(self, tmp_path: Path) -> None:
+        touch(tmp_path, "a.jpg", "b/c.jpg")
+        (tmp_path / "b/self").symlink_to(".")
+        assert found(tmp_path / "**/*.jpg") == ["a.jpg", "c.jpg"]
+
+    def test_a_link_and_what_it_leads_to_are_one_folder(self, tmp_path: Path) -> None:
+        touch(tmp_path, "here/a.jpg", "there/b.jpg")
+        (tmp_path / "here/link").symlink_to("../there")
+        both = find_images([str(tmp_path / "here"), str(tmp_path / "there")])
+        assert both == (tmp_path / "here/a.jpg", tmp_path / "here/link/b.jpg")
+
+    def test_hidden_links_are_left_out(self, tmp_path: Path) -> None:
+        touch(tmp_path, "here/a.jpg", "there/b.jpg")
+        (tmp_path / "here/.link").symlink_to("../there")
+        (tmp_path / "here/.gone.jpg").symlink_to("nowhere.jpg")
+        assert found(tmp_path / "here") == ["a.jpg"]
+
+    def test_links_to_closed_folders_are_kept_to_be_reported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        touch(tmp_path, "here/a.jpg", "there/b.jpg")
+        (tmp_path / "here/shut").symlink_to("../there")
+        shut_off(monkeypatch, "shut")
+        assert found(tmp_path / "here") == ["a.jpg", "shut"]
+
+    def test_image_links_whose_file_is_gone_are_kept_to_be_reported(
+        self, tmp_path: Path, classifier: Classifier
+    ) -> None:
+        (tmp_path / "a.jpg").symlink_to("gone.jpg")
+        (tmp_path / "round.png").symlink_to("round.png")
+        (tmp_path / "notes.txt").symlink_to("gone.txt")
+        for pattern in (tmp_path, tmp_path / "*"):
+            assert found(pattern) == ["a.jpg", "round.png"]
+        images = find_images([str(tmp_path)])
+        gone, loops = (outcome.error or "" for outcome in predict_files(images, classifier))
+        assert gone == f"{tmp_path / 'a.jpg'}: is a link whose file is gone; mend the link"
+        assert loops.startswith(f"{tmp_path / 'round.png'}: ")
+
+    def test_a_link_into_a_closed_folder_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        touch(tmp_path, "b.jpg")
+        (tmp_path / "a.jpg").symlink_to("/closed/a.jpg")
+        ask = os.stat
+
+        def refusing(place: str | Path, *rest: Any, **options: Any) -> os.stat_result:
+            # Whoever runs the test may look into every folder.
+            if str(place) == str(tmp_path / "a.jpg") and options.get("follow_symlinks", True):
+                raise PermissionError(13, "Permission denied", str(place))
+            return ask(place, *rest, **options)
+
+        monkeypatch.setattr(os, "stat", refusing)
+        assert found(tmp_path) == ["a.jpg", "b.jpg"]
+
+    def test_what_is_gone_takes_no_row_from_others(self, tmp_path: Path) -> None:
+        touch(tmp_path, "b/x.jpg")
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a/x.jpg").symlink_to("gone.jpg")
+        assert found(tmp_path) == ["x.jpg", "x.jpg"]
+        touch(tmp_path, "c/x.jpg")
+        with pytest.raises(DataError, match="would share the row 'x'"):
+            find_images([str(tmp_path)])
+
+
 def test_no_names_give_no_images() -> None:
     assert find_images([]) == ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,18 +23,19 @@ def find_images(patterns: Iterable[str]) -> tuple[Path, ...]:
     """Return the images that files, folders (searched through) and glob patterns name.
 
     A file that is named outright is taken whatever its ending; in folders and patterns only
-    known image endings count, and hidden files and folders do not. A file named twice is
-    answered once, where it was named first. A folder below one that was named, which may not be
-    looked into, stands among the images: it cannot be answered and is reported as such.
+    known image endings count, and hidden files and folders do not. Links to folders are followed.
+    A file named twice is answered once, where it was named first. What cannot be answered below a
+    folder stands among the images and is reported as such: a folder that may not be looked into,
+    and a link with an image's name whose file is gone.
 
     Raises:
         DataError: a name matches nothing, a folder may not be read, or two files share the stem
             that names their row.
     """
-    found: dict[str, Path] = {}
+    found: dict[Path, Path] = {}
     for path in (path for pattern in patterns for path in _matches(pattern)):
-        # One file may be named in two ways, such as by itself and by its folder.
-        found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - pathlib keeps "..".
+        # One file may be named in two ways, such as by itself and by a link to its folder.
+        found.setdefault(Path(os.path.realpath(path.parent), path.name), path)
     paths = tuple(found.values())
     _check_stems(paths)
     return paths
@@ -63,17 +65,42 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _search(folder: Path) -> list[Path]:
-    """Return a folder's images, and the folders below it that may not be looked into."""
+    """Return a folder's images, and the folders below it that may not be looked into.
+
+    Each folder is searched once, however many links lead to it.
+    """
     images: list[Path] = []
     closed: list[Path] = []
-    for place, folders, names in os.walk(
-        folder, onerror=lambda error: closed.append(Path(error.filename))
-    ):
-        open_ones, shut = _told_apart(Path(place), folders)
-        closed.extend(shut)
-        folders[:] = open_ones
-        images += (Path(place, name) for name in names)
+    seen: set[tuple[int, int]] = set()
+    # Links have their turn last: what lies in the folder itself is named by its own place.
+    waiting = deque([folder])
+    while waiting:
+        for place, folders, names in os.walk(
+            waiting.popleft(), onerror=lambda error: closed.append(Path(error.filename))
+        ):
+            if _was_seen(place, seen):
+                folders.clear()
+                continue
+            open_ones, shut = _told_apart(Path(place), folders)
+            closed.extend(shut)
+            # A walk passes over links by itself.
+            folders[:] = open_ones
+            waiting.extend(path for name in open_ones if (path := Path(place, name)).is_symlink())
+            images += (Path(place, name) for name in names)
     return sorted([*(path for path in images if _is_image(path, below=folder)), *closed])
+
+
+def _was_seen(folder: str, seen: set[tuple[int, int]]) -> bool:
+    """Tell whether a folder was seen under any name, and remember it."""
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        # It has vanished since it was listed, so no link can lead to it again.
+        return False
+    identity = (status.st_dev, status.st_ino)
+    known = identity in seen
+    seen.add(identity)
+    return known
 
 
 def _told_apart(place: Path, folders: Iterable[str]) -> tuple[list[str], list[Path]]:
@@ -90,16 +117,29 @@ def is_open(folder: Path) -> bool:
 
 def _is_image(path: Path, *, below: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(below).parts)
-    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    if hidden or path.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    # os.path, because pathlib's own test raises for a link into a closed folder.
+    return os.path.isfile(path) or _dangles(path)  # noqa: PTH113
+
+
+def _dangles(path: Path) -> bool:
+    """Tell whether a path is a link whose file is gone or out of reach."""
+    # os.path, as above and for names that are too long.
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114
 
 
 def _check_stems(paths: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
-    for path in paths:
+    for path in filter(_gets_row, paths):
         other = seen.setdefault(row_name(path), path)
-        # Folders get no row.
-        if other is not path and not (os.path.isdir(other) or os.path.isdir(path)):  # noqa: PTH112
+        if other is not path:
             raise DataError(
                 f"{other} and {path} would share the row {row_name(path)!r}; "
                 "predict them into different files"
             )
+
+
+def _gets_row(path: Path) -> bool:
+    # What the search found and nobody can answer must not keep others from being answered.
+    return not os.path.isdir(path) and not _dangles(path)  # noqa: PTH112 - as above

@@ -64,7 +64,6 @@ def _documents(case: Case) -> dict[str, object]:
         "case": {
             "case_id": case.case_id,
             "saved_at": case.saved_at,
-            "explained": None if case.explained is None else case.explained.code,
             "outcome": None if case.outcome is None else case.outcome.to_dict(),
         },
     }

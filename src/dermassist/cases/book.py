@@ -20,7 +20,6 @@ from dermassist.cases.record import to_case, to_row, to_summary, update_row
 from dermassist.cases.schema import CaseRow, ImageRow
 from dermassist.cases.search import conditions
 from dermassist.cases.timestamp import now
-from dermassist.diagnosis import Diagnosis
 from dermassist.errors import CaseError
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
@@ -84,7 +83,6 @@ class CaseBook:
         image: bytes,
         *,
         patient: PatientDetails = _NOBODY,
-        explain: Diagnosis | None = None,
     ) -> Case:
         """Keep an assessment with its image.
 
@@ -92,7 +90,6 @@ class CaseBook:
             assessment: of the image.
             image: its exact bytes.
             patient: as far as stated.
-            explain: whose evidence reports show; the predicted one by default.
 
         Raises:
             CaseError: the image is not the one that was assessed.
@@ -100,7 +97,7 @@ class CaseBook:
         if hashlib.sha256(image).hexdigest() != assessment.image.sha256:
             raise CaseError(f"{assessment.image.name}: is not the image that was assessed")
         saved_at = self._clock().astimezone(UTC).isoformat()
-        case = Case(str(uuid.uuid4()), saved_at, assessment, patient, explain)
+        case = Case(str(uuid.uuid4()), saved_at, assessment, patient)
         with writing(self._engine, "the case was not saved") as session:
             session.add(to_row(case))
             # The image refers to the case, which must be there first.
@@ -179,12 +176,14 @@ class CaseBook:
 
         return self._change(case_id, change)
 
-    def record_outcome(self, case_id: str, outcome: Outcome, *, seen: Case | None = None) -> Case:
+    def record_outcome(
+        self, case_id: str, outcome: Outcome | None, *, seen: Case | None = None
+    ) -> Case:
         """Record what the lesion turned out to be; an earlier outcome is replaced.
 
         Args:
             case_id: of the case.
-            outcome: the new one.
+            outcome: the new one; ``None`` takes back one that was recorded by mistake.
             seen: the case as it was shown to whoever found it; by default whatever is stored is
                 replaced.
 

@@ -72,7 +72,6 @@ class Case:
         saved_at: ISO 8601 time with its offset.
         assessment: as it was answered.
         patient: as far as stated.
-        explained: whose evidence the user looked at; ``None`` for the predicted diagnosis.
         outcome: ``None`` while nothing was recorded.
     """
 
@@ -80,7 +79,6 @@ class Case:
     saved_at: str
     assessment: Assessment
     patient: PatientDetails = field(default_factory=PatientDetails)
-    explained: Diagnosis | None = None
     outcome: Outcome | None = None
 
 

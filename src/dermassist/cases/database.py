@@ -69,6 +69,21 @@ def open_database(folder: Path, url: str | None) -> Engine:
     return engine
 
 
+def database_host(url: str) -> str | None:
+    """Return the machine that a database's URL names; ``None`` for a file, a socket or none.
+
+    A URL that cannot be read names none; opening it says why.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        return None
+    # Where PostgreSQL's own drivers take several, or a folder with a socket.
+    others = address.query.get("host", ())
+    named = address.host or (others if isinstance(others, str) else ",".join(others))
+    return None if _is_file(address) or named.startswith("/") else named or None
+
+
 @contextmanager
 def reading(engine: Engine, failure: str) -> Iterator[Session]:
     """Yield a session that sees the book as it is at one moment.

@@ -26,7 +26,6 @@ def to_row(case: Case) -> CaseRow:
         saved_at=to_stored(datetime.fromisoformat(case.saved_at)),
         diagnosis=prediction.diagnosis.code,
         referred=None if prediction.referral is None else prediction.referral.advised,
-        explained=None if case.explained is None else case.explained.code,
         assessment=json.dumps(case.assessment.to_dict()),
         **_changeable(case),
     )
@@ -50,7 +49,6 @@ def to_case(row: CaseRow) -> Case:
             saved_at=to_iso(row.saved_at),
             assessment=Assessment.from_dict(json.loads(row.assessment)),
             patient=PatientDetails.from_dict(json.loads(row.patient)),
-            explained=None if row.explained is None else Diagnosis.from_code(row.explained),
             outcome=_outcome(row.outcome),
         )
 

@@ -40,6 +40,7 @@ class CaseRow(Base):
     summary: Mapped[str] = mapped_column(Text)
     searched: Mapped[str] = mapped_column(Text)
     patient: Mapped[str] = mapped_column(Text)
+    #: Unused, NULL in new rows. It stays so that this version and those before it share a book.
     explained: Mapped[str | None] = mapped_column(String(8))
     assessment: Mapped[str] = mapped_column(Text)
 

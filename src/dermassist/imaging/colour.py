@@ -25,9 +25,13 @@ def to_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         notes: receives a sentence for everything that had to be decided.
 
     Raises:
-        PixelRangeError: integers beyond 16 bits, or floats outside 0 to 1.
+        PixelRangeError: integers beyond 16 bits, floats outside 0 to 1, or no pixel that can be
+            seen.
     """
     opaque, alpha = _split_alpha(_to_eight_bit(image))
+    # Programs that know of no transparency may leave 0 there; laid on white, nothing would be left.
+    if alpha is not None and alpha.getextrema() == (0, 0):
+        raise PixelRangeError("every pixel is transparent; save it without transparency")
     # The profile of a LAB image describes LAB itself, from which Pillow converts.
     profile = None if image.mode == "LAB" else image.info.get("icc_profile")
     rgb = _match_profile(opaque, profile, notes)

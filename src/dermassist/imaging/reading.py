@@ -151,6 +151,8 @@ def _read_bytes(path: Path, limits: ReadingLimits) -> bytes:
         _check_bytes(status.st_size, str(path), limits)
         return path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ImageError(f"{path}: is a link whose file is gone; mend the link") from None
         raise ImageError(f"{path}: no such file; check the name") from None
     except PermissionError:
         raise ImageError(f"{path}: no permission to read it; change its permissions") from None

@@ -52,6 +52,9 @@ class Answer:
 class Classifier:
     """A model bundle ready to answer. Safe to share between threads.
 
+    Pickled, as for another process, it is its bundle's folder: there the bundle is loaded anew,
+    with the same ``threads``. ``BundleError`` is raised where the folder then holds another model.
+
     >>> classifier = Classifier.load()
     >>> prediction = classifier.predict("lesion.jpg")
     """
@@ -75,7 +78,13 @@ class Classifier:
             sha256=bundle.sha256,
             graph_sha256=graph.sha256 if graph is not None else None,
         )
+        # The folder's full name, because where it is loaded anew another one may be the current.
+        self._origin = (bundle.directory.absolute(), self.info.sha256, threads)
         self._session = _start_session(bundle, threads=threads)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A session belongs to its process.
+        return _load_anew, (type(self), *self._origin)
 
     @classmethod
     def load(
@@ -122,12 +131,19 @@ class Classifier:
         """Answer many images in order, ``batch_size`` in one forward pass.
 
         Raises:
-            ImageError: an image cannot be read; those of earlier batches were answered.
             ConfigError: ``batch_size`` is below 1.
+            ImageError: an image cannot be read, when its batch's turn comes; those of earlier
+                batches were answered.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
+        # A generator of its own, because one begins only when its first answer is asked for.
+        return self._predict_views(views, batch_size)
+
+    def _predict_views(
+        self, views: Iterator[NDArray[np.uint8]], batch_size: int
+    ) -> Iterator[Prediction]:
         while batch := tuple(islice(views, batch_size)):
             logits, _ = self.run(np.stack(batch))
             yield from (self.to_prediction(row) for row in logits)
@@ -243,6 +259,22 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities along the last axis, safe for large logits."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _load_anew(
+    kind: type[Classifier], directory: Path, sha256: str, threads: int | None
+) -> Classifier:
+    """Return a classifier as it was pickled.
+
+    Raises:
+        BundleError: its bundle is missing, damaged or another one by now.
+    """
+    bundle = read_bundle(directory)
+    if bundle.sha256 != sha256:
+        raise BundleError(
+            f"{directory}: holds another model than when the classifier was pickled; load it anew"
+        )
+    return kind(bundle, threads=threads)
 
 
 def _mirror(axes: tuple[bool, bool], first: int) -> tuple[slice, ...]:

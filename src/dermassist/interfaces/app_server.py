@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from dermassist.interfaces.app_settings import (
 
 PROGRAM = Path(__file__).parent / "web" / "program.py"
 SERVED = PROGRAM.with_name("asgi.py")
+SERVER = "dermassist.interfaces.web.server"
+#: Whether a process can become another one, which keeps its number and gets its signals.
+BECOMES_THE_APP = os.name == "posix"
 DEFAULT_ADDRESS = "localhost"
 DEFAULT_PORT = 8501
 #: As in ``.streamlit/config.toml``, which ``streamlit run app.py`` reads.
@@ -54,6 +58,9 @@ def serve(
 ) -> int:
     """Run the app until it is stopped; return its exit status.
 
+    On POSIX this process becomes the app and the function does not return: whoever ends it by a
+    signal ends the app, and no server stays behind.
+
     Args:
         address: to listen on.
         port: to listen on.
@@ -67,18 +74,40 @@ def serve(
     check_startable(address)
     chosen = {} if model is None else {MODEL_VARIABLE: str(model)}
     started = command(address=address, port=port)
+    environment = {**os.environ, **chosen}
+    if BECOMES_THE_APP:
+        # What was said is lost with this program otherwise, where it goes to a file or a pipe.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(started[0], started, environment)  # noqa: S606 - its words are our own
     try:
-        # Its words are our own.
-        return subprocess.run(started, check=False, env={**os.environ, **chosen}).returncode  # noqa: S603
+        return subprocess.run(started, check=False, env=environment).returncode  # noqa: S603 - the same
     except KeyboardInterrupt:
         return 0
 
 
 def command(*, address: str, port: int) -> list[str]:
     """Return the command that runs the app."""
-    options = {**OPTIONS, "server.address": address, "server.port": port}
+    options = {
+        **OPTIONS,
+        "server.address": address,
+        "server.port": port,
+        # Where it is not set, Streamlit asks a server on the Internet for this machine's address.
+        "browser.serverAddress": shown_address(address),
+    }
     flags = [f"--{name}={_written(value)}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(SERVED), *flags]
+    return [sys.executable, "-m", SERVER, str(SERVED), *flags]
+
+
+def shown_address(address: str) -> str:
+    """Return an address as it stands in a URL; a name of this machine for every address."""
+    try:
+        given = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return address
+    if given.is_unspecified:
+        return DEFAULT_ADDRESS
+    return f"[{given}]" if given.version == 6 else str(given)
 
 
 def _written(value: str | int | bool) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 from dermassist import Classifier, assess
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.explain.overlay import render_heatmap, render_overlay
+from dermassist.explain.words import set_caveat
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
@@ -111,6 +112,32 @@ def test_classes_without_a_promise_are_named_beside_the_set(
         "lesions." in outcome.lines
     )
     assert "Prediction set" not in run("analyze", photo, "--model", tiny_bundle).out
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_set_without_the_answer_is_explained_right_after_it(
+    run: Run, photo: Path, tiny_bundle: Path, tmp_path: Path, classifier: Classifier, empty: bool
+) -> None:
+    predicted = classifier.predict(photo).diagnosis
+    thresholds = dict.fromkeys(CODES, 1.0 if empty else 0.0) | {predicted.code: 1.0}
+    bundle = read_bundle(tiny_bundle)
+    manifest = replace(bundle.manifest, conformal=ConformalRule(0.9, thresholds, ()))
+    write_bundle(tmp_path / "strict", manifest, {"model.onnx": bundle.graph})
+    outcome = run("analyze", photo, "--model", tmp_path / "strict")
+    (place,) = (k for k, line in enumerate(outcome.lines) if line.startswith("Prediction set"))
+    assert (outcome.lines[place] == "Prediction set (90 %): none.") is empty
+    assert str(predicted) not in outcome.lines[place]
+    caveat = set_caveat(Classifier.load(tmp_path / "strict").predict(photo))
+    assert caveat is not None
+    assert outcome.lines[place + 1] == caveat
+
+
+def test_a_set_with_the_answer_needs_no_more_words(
+    run: Run, photo: Path, sure_bundle: Path
+) -> None:
+    outcome = run("analyze", photo, "--model", sure_bundle)
+    assert "The answer itself" not in outcome.out
+    assert "The set is empty" not in outcome.out
 
 
 def test_a_notice_says_what_it_is_not(run: Run, photo: Path, tiny_bundle: Path) -> None:
@@ -289,6 +316,40 @@ def test_a_folder_never_holds_the_results_of_two_images(
     Path("downloads/DermAssist_Report.pdf").write_bytes(report)
     assert run("analyze", photo, "--model", tiny_bundle, "--out", "downloads").err == ""
     assert Path("downloads/DermAssist_Report.pdf").read_bytes() == report
+
+
+def test_a_folder_never_holds_two_answers_to_one_image(
+    run: Run, tmp_path: Path, drawing: NDArray[np.uint8], tiny_bundle: Path
+) -> None:
+    square = tmp_path / "square.png"
+    Image.fromarray(drawing).resize((256, 256), Image.Resampling.BOX).save(square)
+    bundle = read_bundle(tiny_bundle)
+    # The same probabilities, under another name that a report prints.
+    renamed = replace(bundle.manifest, version="1")
+    write_bundle(tmp_path / "renamed", renamed, {"model.onnx": bundle.graph})
+    where = ("analyze", square, "--out", "out", "--model")
+    said = "Removed from out: DermAssist_Report.pdf of another answer to this image."
+    for other in ((tiny_bundle, "--squeezed-from", "4:3"), (tmp_path / "renamed",)):
+        assert run(*where, tiny_bundle, "--pdf").status == 0
+        outcome = run(*where, *other)
+        assert (outcome.status, outcome.err) == (0, f"{said}\n")
+        assert names(Path("out")) == WRITTEN
+    assert run(*where, tiny_bundle, "--pdf").status == 0
+    assert run(*where, tmp_path / "renamed", "--json").json["notes"] == [said]
+
+
+def test_sums_in_another_order_are_no_other_answer(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    where = ("analyze", photo, "--out", "out", "--model", tiny_bundle)
+    assert run(*where, "--pdf").status == 0
+    assessment = Path("out/assessment.json")
+    values = json.loads(assessment.read_text("utf-8"))
+    shares = values["prediction"]["probabilities"]
+    values["prediction"]["probabilities"] = {code: s + 1e-7 for code, s in shares.items()}
+    assessment.write_text(json.dumps(values))
+    assert run(*where).err == ""
+    assert Path("out/DermAssist_Report.pdf").exists()
 
 
 def test_an_earlier_report_is_kept_where_the_analysis_fails(

@@ -207,6 +207,47 @@ def test_existing_table_is_kept_when_interrupted_before_any_answer(
     assert [path.name for path in Path().iterdir()] == ["table.csv"]
 
 
+def test_existing_table_is_kept_when_a_later_run_is_interrupted(
+    run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
+) -> None:
+    Path("table.csv").write_text(OLDER)
+    Path("table.partial.csv").write_text("mine")
+    interrupted(2)
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2)
+    outcome = run("predict", photos, *options)
+    assert outcome.status == ExitStatus.INTERRUPTED
+    assert outcome.lines[0] == "2 of 5 images answered; table written to table.partial-2.csv."
+    assert outcome.err == (
+        "interrupted: table.partial-2.csv is partial, 2 of 5 images had their turn; the earlier "
+        "table.csv stays as it was\n"
+    )
+    assert list(read_table(Path("table.partial-2.csv"))) == ["a", "b"]
+    assert Path("table.csv").read_text() == OLDER
+    assert Path("table.partial.csv").read_text() == "mine"
+    assert len(list(Path().iterdir())) == 3
+
+
+def test_json_names_the_partial_table(
+    run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
+) -> None:
+    Path("table.csv").write_text(OLDER)
+    interrupted(2)
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2, "--json")
+    assert run("predict", photos, *options).json["csv"] == "table.partial.csv"
+    assert list(read_table(Path("table.partial.csv"))) == ["a", "b"]
+
+
+def test_an_empty_file_is_no_earlier_table(
+    run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
+) -> None:
+    Path("table.csv").touch()
+    interrupted(2)
+    options = ("--csv", "table.csv", "--model", tiny_bundle, "--batch-size", 2)
+    run("predict", photos, *options)
+    assert list(read_table(Path("table.csv"))) == ["a", "b"]
+    assert [path.name for path in Path().iterdir()] == ["table.csv"]
+
+
 def test_an_image_is_never_replaced_by_a_table(run: Run, photos: Path, tiny_bundle: Path) -> None:
     first, *others = sorted(photos.iterdir())
     before = first.read_bytes()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,17 +54,46 @@ def test_the_app_is_started_with_the_variant_for_mirrored_views(
     assert "either a model's folder or tta" in outcome.complaint
 
 
-def test_the_started_app_is_told_which_model_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere no process becomes another")
+def test_the_program_becomes_the_app_and_tells_it_which_model_to_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[dict[str, str]] = []
+
+    class BecameError(Exception):
+        """Of the real call none returns."""
+
+    def become(program: str, command: list[str], environment: dict[str, str]) -> None:
+        assert program == command[0] == sys.executable
+        assert command == app_server.command(address="localhost", port=8501)
+        given.append(environment)
+        raise BecameError
+
+    monkeypatch.setattr(os, "execve", become)
+    # It would serve until somebody ended it.
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process beside it"))
+    monkeypatch.setenv("DERMASSIST_MODEL", "named")
+    for model in (None, Path("chosen")):
+        with pytest.raises(BecameError):
+            app_server.serve(model=model)
+    assert [environment["DERMASSIST_MODEL"] for environment in given] == ["named", "chosen"]
+    assert "PATH" in given[0]
+
+
+def test_where_no_process_becomes_another_the_apps_status_is_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     given: list[dict[str, str]] = []
 
     def note(_command: list[str], *, check: bool, env: dict[str, str]) -> SimpleNamespace:
         assert not check
         given.append(env)
-        return SimpleNamespace(returncode=0)
+        if len(given) == 2:
+            raise KeyboardInterrupt
+        return SimpleNamespace(returncode=3)
 
+    monkeypatch.setattr(app_server, "BECOMES_THE_APP", False)
     monkeypatch.setattr(subprocess, "run", note)
-    monkeypatch.setenv("DERMASSIST_MODEL", "named")
-    app_server.serve()
-    app_server.serve(model=Path("chosen"))
-    assert [env["DERMASSIST_MODEL"] for env in given] == ["named", "chosen"]
-    assert "PATH" in given[0]
+    assert app_server.serve(model=Path("chosen")) == 3
+    assert app_server.serve() == 0
+    assert given[0]["DERMASSIST_MODEL"] == "chosen"

@@ -21,6 +21,7 @@ from dermassist.explain.words import percent
 from dermassist.interfaces.cli import _run
 from dermassist.interfaces.web.screens.batch import Batch, distinct
 from dermassist.interfaces.web.text import escaped, visible
+from dermassist.measured import read_measured
 from dermassist.model.bundle import GRAPH_NAME, read_bundle, write_bundle
 
 from .conftest import ACCEPT, Open, photo_of
@@ -252,6 +253,43 @@ def test_batch_puts_the_most_suspicious_first_and_survives_a_bad_file(
     assert [row.name for row in batch.rows if row.error] == ["broken.png"]
 
 
+def test_a_batch_warns_of_what_analyse_warns_of(open_app: Open, book: CaseBook) -> None:
+    square = photo_of(3, size=(120, 120))
+    app = open_app("batch")
+    app.selectbox(key="batch proportions").select("were squeezed from 4:3").run()
+    batch_of(app, {"square.png": square, "photo.png": photo_of(1)})
+    table = app.dataframe[0].value
+    remarks = dict(zip(table["file"], table["remarks"], strict=True))
+    for each in book.search():
+        assessment = book.load(each.case_id).assessment
+        expected = (*assessment.quality.remarks, *assessment.image.notes)
+        assert expected
+        assert remarks[each.image_name] == " ".join(expected)
+    assert "times as wide as the file shows it" in remarks["square.png"]
+    assert "times as wide as the file shows it" not in remarks["photo.png"]
+    assert '"label": "Remarks"' in app.dataframe[0].proto.columns
+
+    analyse = upload(open_app(), "photo.png", photo_of(1))
+    assert (
+        " ".join(warning.value for warning in analyse.warning)
+        .replace("\\", "")
+        .endswith(remarks["photo.png"])
+    )
+
+
+def test_reports_of_a_batch_decode_no_image_for_the_screen(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = batch_of(open_app("batch"), {"a.png": photo_of(0)})
+
+    def refused(*_: object, **__: object) -> None:
+        pytest.fail("decoded for the screen")
+
+    monkeypatch.setattr("dermassist.interfaces.web.screens.batch.read_image", refused)
+    with zipfile.ZipFile(io.BytesIO(download(app, "reports"))) as archive:
+        assert [archive.read(name)[:4] for name in archive.namelist()] == [b"%PDF"]
+
+
 def test_reports_of_a_batch_are_named_and_one_deleted_case_stops_none(
     open_app: Open, book: CaseBook
 ) -> None:
@@ -355,6 +393,35 @@ def test_figures_of_another_version_are_named_and_nothing_else_is_lost(
     assert not app.exception
     assert any("measured by another version" in each.value for each in app.markdown)
     assert any(each.value == "Confusion matrix" for each in app.subheader)
+
+
+def test_who_cannot_see_the_charts_of_the_model_gets_their_numbers(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The model that ships: the tiny one was not measured.
+    monkeypatch.delenv("DERMASSIST_MODEL")
+    app = open_app("model")
+    assert not app.exception
+    measured = read_measured(Classifier.load().manifest)
+    assert measured is not None
+    report = measured.report
+    tables = [frame.value for frame in app.dataframe]
+    confusion = next(table for table in tables if table.columns[0].startswith("True"))
+    assert [[int(cell) for cell in row[1:-1]] for row in confusion.to_numpy()] == [
+        list(row) for row in report.confusion
+    ]
+
+    matrix, roc, reliability = (chart.proto.alt for chart in app.get("vega_lite_chart"))
+    assert "table below" in matrix
+    for row in report.summary.classes:
+        assert f"{row.code.upper()}: {row.measures.auc.value:.3f}" in roc
+    assert f"MALIGNANCY: {report.summary.overall.malignancy_auc.value:.3f}" in roc
+    bins = report.reliability
+    filled = [k for k, count in enumerate(bins.count) if count]
+    assert reliability.count(" of ") - 1 == len(filled) > 1
+    for k in filled:
+        confidence, right = percent(bins.confidence[k]), percent(bins.accuracy[k])
+        assert f"at {confidence}, {right} of {bins.count[k]} images" in reliability
 
 
 @pytest.mark.parametrize(("page", "says"), [("model", "Limits"), ("guide", "Referral threshold")])

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit import net_util
+from streamlit.web import bootstrap
 
 from dermassist.errors import ConfigError, MissingExtraError
 from dermassist.interfaces import app_server
@@ -19,7 +21,7 @@ from dermassist.interfaces.app_settings import (
     is_password,
     password,
 )
-from dermassist.interfaces.web.entrance import admitted
+from dermassist.interfaces.web.entrance import admitted, privacy_words
 
 from .conftest import Open
 
@@ -148,6 +150,83 @@ def test_both_ways_to_start_have_the_same_options() -> None:
     config = Path(__file__).parents[3] / ".streamlit" / "config.toml"
     stated = flat(tomllib.loads(config.read_text()))
     assert stated.pop("server.address") == "localhost"
+    # Streamlit is told it in any case by ``command``.
+    assert stated.pop("browser.serverAddress", "localhost") == "localhost"
     assert stated == OPTIONS
     assert OPTIONS["browser.gatherUsageStats"] is False
     assert "--browser.gatherUsageStats=false" in command(address="localhost", port=1)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("localhost", "localhost"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("derm.example", "derm.example"),
+        ("0.0.0.0", "localhost"),
+        ("::", "localhost"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_streamlit_asks_nobody_for_this_machines_address(
+    address: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        pytest.fail("asked a server on the Internet")
+
+    flags = dict(
+        flag.removeprefix("--").split("=", 1) for flag in command(address=address, port=1)[4:]
+    )
+    options = {name.replace(".", "_"): value for name, value in flags.items()}
+    monkeypatch.setattr(net_util, "get_external_ip", refused)
+    try:
+        bootstrap.load_config_options(options)
+        bootstrap._print_url(False)
+    finally:
+        bootstrap.load_config_options({})
+    assert f"URL: http://{shown}:1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "says"),
+    [
+        (None, None, "stay on this machine, in the case book"),
+        (None, PASSWORD, "go to the machine that runs this app and to no other"),
+        ("sqlite:////data/cases.sqlite3", None, "stay on this machine, in the case book"),
+        ("postgresql+psycopg://u:secret@localhost/db", None, "stay on this machine"),
+        (
+            "postgresql+psycopg://u:secret@/db?host=/var/run/postgresql",
+            None,
+            "stay on this machine",
+        ),
+        (
+            "postgresql+psycopg://u:secret@db.example:5432/db",
+            None,
+            "go to this machine, and from there to db.example, whose database",
+        ),
+        (
+            "postgresql+psycopg://u:secret@/db?host=db.example",
+            PASSWORD,
+            "go to the machine that runs this app, and from there to db.example, whose database",
+        ),
+        (
+            "postgresql+psycopg://u:secret@/db?host=a.example&host=localhost",
+            None,
+            "from there to a.example,localhost, whose database",
+        ),
+        ("nonsense", None, "stay on this machine"),
+    ],
+)
+def test_the_notice_tells_which_machines_get_what_is_given(
+    url: str | None, secret: str | None, says: str, open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url is not None:
+        monkeypatch.setenv("DERMASSIST_CASES_URL", url)
+    if secret is not None:
+        monkeypatch.setenv("DERMASSIST_PASSWORD", secret)
+    words = privacy_words().replace("\\", "")
+    assert says in words
+    assert "secret" not in words
+    if secret is None:
+        app = open_app(accepted=False)
+        assert privacy_words() in [each.value for each in app.markdown]

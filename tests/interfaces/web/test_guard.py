@@ -32,7 +32,9 @@ def no_password(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def sent_by(kind: str, server: object) -> list[MutableMapping[str, Any]]:
+def sent_by(
+    kind: str, server: object, *headers: tuple[str, str], host: str | None = "localhost:8501"
+) -> list[MutableMapping[str, Any]]:
     """Return what a guarded app sends over such a connection."""
     sent: list[MutableMapping[str, Any]] = []
 
@@ -45,7 +47,9 @@ def sent_by(kind: str, server: object) -> list[MutableMapping[str, Any]]:
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": kind, "server": server, "method": "GET", "path": "/", "headers": []}
+    named = headers if host is None else (("host", host), *headers)
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in named]
+    scope = {"type": kind, "server": server, "method": "GET", "path": "/", "headers": raw}
     asyncio.run(Guard(app)(scope, receive, send))
     return sent
 
@@ -63,6 +67,84 @@ def test_a_connection_from_elsewhere_is_refused(server: object) -> None:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 def test_this_machine_is_served(kind: str, server: object) -> None:
     assert sent_by(kind, server) == [PASSED]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8501",
+        "LocalHost:8501",
+        "127.0.0.1:8501",
+        "127.8.9.1",
+        "[::1]",
+        "[::1]:8501",
+        "[::ffff:127.0.0.1]:8501",
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_this_machines_names_are_served(kind: str, host: str) -> None:
+    origin = ("origin", f"http://{host}")
+    assert sent_by(kind, OWN[0], origin, host=host) == [PASSED]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:8501",
+        "evil.example",
+        "localhost.evil.example:8501",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "evil.example@localhost",
+        "[evil.example]:8501",
+        "[::1].evil.example",
+        "192.168.1.5:8501",
+        "0.0.0.0:8501",
+        "::1",
+        "localhost:8501x",
+        "",
+        None,
+    ],
+)
+def test_a_name_that_was_pointed_to_this_machine_is_refused(
+    host: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, body = sent_by("http", OWN[0], host=host)
+    assert start["status"] == 403
+    assert b"open it as localhost, or set DERMASSIST_PASSWORD" in body["body"]
+    (closed,) = sent_by("websocket", OWN[0], host=host)
+    assert closed["type"] == "websocket.close"
+    monkeypatch.setenv("DERMASSIST_PASSWORD", "correct horse")
+    for kind in ("http", "websocket"):
+        assert sent_by(kind, OWN[0], host=host) == [PASSED]
+
+
+def test_two_names_at_once_are_refused() -> None:
+    start, _ = sent_by("http", OWN[0], ("host", "evil.example"))
+    assert start["status"] == 403
+
+
+@pytest.mark.parametrize("set_password", [False, True])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "http://localhost:3000", "http://127.0.0.1:8501", "null", "http://["],
+)
+def test_another_page_opens_no_websocket(
+    origin: str, set_password: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if set_password:
+        monkeypatch.setenv("DERMASSIST_PASSWORD", "correct horse")
+    (closed,) = sent_by("websocket", OWN[0], ("origin", origin))
+    assert closed["type"] == "websocket.close"
+
+
+def test_the_apps_own_page_opens_its_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERMASSIST_PASSWORD", "correct horse")
+    for host in ("192.168.1.5:8501", "derm.example"):
+        for scheme in ("http", "https"):
+            origin = ("origin", f"{scheme}://{host}")
+            assert sent_by("websocket", OPEN[0], origin, host=host) == [PASSED]
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])

@@ -291,6 +291,99 @@ def test_one_form_of_a_case_may_be_saved_after_the_other(
     assert case.outcome == Outcome(DIAGNOSES[3], "histology", "Berta")
 
 
+def outcome_fields(app: AppTest) -> tuple[object, str]:
+    """Return what the form of the outcome holds: the final diagnosis and the remarks."""
+    final = next(box for box in app.selectbox if box.label == "Final diagnosis")
+    remarks = next(area for area in app.text_area if (area.key or "").endswith("found"))
+    return final.value, str(remarks.value)
+
+
+def test_remarks_that_are_refused_stay_to_be_corrected(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id, remarks = keep(book, tiny_bundle), "a\x07b"
+    app = opened_case(open_app, case_id)
+    record(app, 4, remarks)
+    assert not app.exception
+    assert app.title[0].value == f"Case {case_id[:8]}"
+    (said,) = app.error
+    assert said.value.replace("\\", "").startswith("Not saved: Remarks")
+    assert outcome_fields(app) == (str(DIAGNOSES[4]), remarks)
+    assert book.load(case_id).outcome is None
+    record(app, 4, "corrected")
+    assert not app.error
+    assert book.load(case_id).outcome == Outcome(DIAGNOSES[4], "histology", "corrected")
+
+
+def test_remarks_of_an_outcome_end_at_their_longest(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    app = opened_case(open_app, keep(book, tiny_bundle))
+    areas = [area for area in app.text_area if area.label == "Remarks"]
+    assert [area.proto.max_chars for area in areas] == [4000, 4000]
+
+
+def test_what_a_full_disk_kept_from_being_saved_stays_to_be_sent_again(
+    open_app: Open, book: CaseBook, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = keep(book, tiny_bundle)
+    app = opened_case(open_app, case_id)
+
+    def full(*_: object, **__: object) -> None:
+        raise CaseError("the case was not changed: the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseBook, "record_outcome", full)
+        patched.setattr(CaseBook, "record_patient", full)
+        field(app, "Name").input("Anna")
+        press(app, "Save details")
+        assert "Not saved: the case was not changed: the disk is full" in plain(app)
+        record(app, 4, "typed")
+        assert "Not saved: the case was not changed: the disk is full" in plain(app)
+    assert not app.exception
+    assert field(app, "Name").value == "Anna"
+    assert outcome_fields(app) == (str(DIAGNOSES[4]), "typed")
+    press(app, "Record")
+    press(app, "Save details")
+    assert not app.error
+    case = book.load(case_id)
+    assert (case.patient.name, case.outcome) == (
+        "Anna",
+        Outcome(DIAGNOSES[4], "histology", "typed"),
+    )
+
+
+def test_a_wrong_outcome_can_be_taken_back(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle)
+    app = opened_case(open_app, case_id)
+    assert "Take the outcome back" not in [button.label for button in app.button]
+    record(app, 4, "of another patient")
+    press(app, "Take the outcome back")
+    assert not app.exception
+    assert not app.error
+    assert book.load(case_id).outcome is None
+    assert outcome_fields(app) == (None, "")
+    assert "Recorded:" not in texts(app)
+    assert "Take the outcome back" not in [button.label for button in app.button]
+
+
+def test_an_outcome_that_somebody_else_corrected_is_not_taken_back(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle)
+    app = opened_case(open_app, case_id)
+    record(app, 4, "mine")
+    theirs = Outcome(DIAGNOSES[0], "histology", "theirs")
+    book.record_outcome(case_id, theirs)
+    press(app, "Take the outcome back")
+    assert book.load(case_id).outcome == theirs
+    said = app.error[0].value.replace("\\", "")
+    assert "the outcome is no longer as it was shown" in said
+    assert outcome_fields(app) == (str(DIAGNOSES[0]), "theirs")
+
+
 def tokens(app: AppTest) -> dict[str, str]:
     offered: dict[str, Offer] = app.session_state["downloads"]
     return {key: each.token for key, each in offered.items()}
@@ -334,6 +427,105 @@ def test_the_table_of_a_batch_forgets_a_deleted_case(open_app: Open, book: CaseB
     app.session_state["page"] = "batch"
     app.run()
     assert not app.error
+
+
+def look_at(app: AppTest, page: str) -> AppTest:
+    app.session_state["page"] = page
+    return app.run()
+
+
+def fill_in(app: AppTest) -> PatientDetails:
+    """Fill in whose lesion the next images show."""
+    key = "analyse 0"
+    app.text_input(key=f"{key} patient_id").input("4711").run()
+    app.text_input(key=f"{key} name").input("Zoë Ünal").run()
+    app.number_input(key=f"{key} age").set_value(44).run()
+    app.selectbox(key=f"{key} sex").select("female").run()
+    app.text_input(key=f"{key} body_site").input("back").run()
+    app.text_area(key=f"{key} remarks").input("unmistakable").run()
+    return PatientDetails("4711", "Zoë Ünal", 44, "female", "back", "unmistakable")
+
+
+def test_what_was_entered_stays_while_another_page_is_looked_at(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    patient = fill_in(app)
+    app.selectbox(key="proportions").select("were squeezed from 4:3").run()
+    look_at(app, "batch")
+    app.selectbox(key="batch proportions").select("were squeezed from 3:2").run()
+    look_at(app, "cases").run()
+    look_at(app, "analyse")
+    assert "The next images are kept for: **4711" in texts(app)
+    upload(app, "square.png", photo_of(1, size=(120, 120)))
+    assert not app.exception
+    look_at(app, "batch")
+    batch_of(app, {"batched.png": photo_of(1, size=(120, 120))})
+
+    kept = {each.image_name: book.load(each.case_id) for each in book.search()}
+    assert kept["square.png"].patient == patient
+    assert kept["batched.png"].patient == PatientDetails()
+    classifier = Classifier.load(tiny_bundle)
+    for name, proportions in (("square.png", 4 / 3), ("batched.png", 3 / 2)):
+        square = photo_of(1, size=(120, 120))
+        expected = assess(square, classifier=classifier, pixel_aspect=proportions).prediction
+        assert kept[name].assessment.prediction.to_dict() == expected.to_dict()
+
+
+def held(app: AppTest) -> str:
+    """Return all that a session holds under a name of its own."""
+    return repr(app.session_state)
+
+
+def test_the_next_patient_gets_nothing_of_the_one_before(open_app: Open, book: CaseBook) -> None:
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    fill_in(app)
+    look_at(app, "cases")
+    look_at(app, "analyse")
+    assert "unmistakable" in held(app)
+    press(app, "Next patient")
+    for page in ("cases", "analyse"):
+        assert "unmistakable" not in held(look_at(app, page))
+    assert "are kept for" not in texts(app)
+    upload(app, "next.png", photo_of(1))
+    (summary,) = book.search()
+    assert book.load(summary.case_id).patient == PatientDetails()
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_deleted_cases_details_do_not_wait_for_the_next_image(
+    open_app: Open, book: CaseBook, corrected: bool
+) -> None:
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    patient = fill_in(app)
+    upload(app, "gone.png", photo_of(1))
+    (gone,) = book.search()
+    if corrected:
+        book.record_patient(gone.case_id, replace(patient, age_years=45))
+    app.session_state["open case"] = gone.case_id
+    look_at(app, "cases")
+    press(app, "Delete")
+    assert not app.exception
+    assert "unmistakable" not in held(app)
+    look_at(app, "analyse")
+    assert "are kept for" not in texts(app)
+
+
+def test_details_of_another_patient_outlast_a_deletion(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    case_id = keep(book, tiny_bundle, name="Anna")
+    open_app("cases")
+    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    fill_in(app)
+    app.session_state["open case"] = case_id
+    look_at(app, "cases")
+    press(app, "Delete")
+    look_at(app, "analyse")
+    assert "The next images are kept for: **4711" in texts(app)
 
 
 @pytest.mark.parametrize("key", ["PDF report", "Overlay", "Heatmap", "JSON"])

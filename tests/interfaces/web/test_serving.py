@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -25,6 +26,10 @@ Start = Callable[[int], list[str]]
 
 def installed(port: int) -> list[str]:
     return command(address="localhost", port=port)
+
+
+def by_its_name(port: int) -> list[str]:
+    return [str(Path(sys.executable).with_name("dermassist")), "app", f"--port={port}"]
 
 
 def from_the_clone(port: int) -> list[str]:
@@ -77,6 +82,13 @@ def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the app did not start")
 
 
+def is_served(port: int) -> bool:
+    try:
+        return get(port, "_stcore/health")[0] == 200
+    except OSError:
+        return False
+
+
 def get(port: int, path: str, *, host: str = "localhost") -> tuple[int, bytes]:
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/{path}", timeout=10) as response:
@@ -115,6 +127,55 @@ def test_pages_and_downloads_are_served_to_this_machine_alone(start: Start, tmp_
         process.send_signal(signal.SIGINT)
         # It ends by itself: a negative status would be that of a signal.
         assert process.wait(timeout=30) >= 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize(
+    ("ending", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)]
+)
+def test_whoever_ends_the_program_ends_the_app(
+    ending: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    with served(by_its_name, tmp_path / "cases") as (port, process):
+        process.send_signal(ending)
+        assert process.wait(timeout=30) == status
+        assert not is_served(port)
+
+
+@pytest.mark.slow
+def test_a_page_of_another_name_gets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DERMASSIST_PASSWORD", "DERMASSIST_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with served(installed, tmp_path / "cases") as (port, _):
+        for host in (f"localhost:{port}", f"127.0.0.1:{port}"):
+            assert asked_as(port, host) == 200
+        # A name of its own that somebody lets point to this machine.
+        assert asked_as(port, f"evil.example:{port}") == 403
+        own = f"http://localhost:{port}"
+        assert asked_as(port, f"localhost:{port}", origin=own) == 101
+        assert asked_as(port, f"localhost:{port}", origin="http://evil.example") == 403
+
+
+def asked_as(port: int, host: str, *, origin: str | None = None) -> int:
+    """Return the status of a request under a name; with an origin, of a WebSocket."""
+    headers = {"Host": host}
+    if origin is not None:
+        headers |= {
+            "Origin": origin,
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyEhIQ==",
+        }
+    connection = http.client.HTTPConnection("localhost", port, timeout=10)
+    try:
+        connection.request("GET", "/_stcore/stream" if origin else "/", headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 @pytest.mark.slow

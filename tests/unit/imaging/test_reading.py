@@ -230,6 +230,40 @@ def test_grey_with_alpha_mixes_with_white() -> None:
     assert np.abs(read_image(encode(image, "PNG")).pixels - wanted).max() <= 1.0
 
 
+def transparent(mode: str) -> Image.Image:
+    image = RGB.convert(mode)
+    image.putalpha(0)
+    return image
+
+
+INVISIBLE: dict[str, Any] = {
+    "png": encode(transparent("RGBA"), "PNG"),
+    "grey-png": encode(transparent("LA"), "PNG"),
+    "tiff": encode(transparent("RGBA"), "TIFF"),
+    "webp": encode(transparent("RGBA"), "WEBP", lossless=True, exact=True),
+    "palette": encode(Image.new("RGB", (96, 72), "red").quantize(4), "PNG", transparency=0),
+    "array": np.asarray(transparent("RGBA")),
+    "pillow": transparent("RGBA"),
+}
+
+
+@pytest.mark.parametrize("kind", INVISIBLE)
+def test_an_image_without_a_visible_pixel_is_refused(kind: str) -> None:
+    with pytest.raises(
+        ImageError, match=r"^it: every pixel is transparent; save it without transparency$"
+    ):
+        read_image(INVISIBLE[kind], name="it")
+
+
+def test_one_visible_pixel_makes_an_image() -> None:
+    image = transparent("RGBA")
+    image.putpixel((5, 6), (10, 20, 30, 255))
+    raster = read_image(image)
+    assert raster.notes == ("Transparent parts were laid on white.",)
+    assert raster.pixels[6, 5].tolist() == [10, 20, 30]
+    assert (raster.pixels.sum(axis=2) < 765).sum() == 1
+
+
 def test_opaque_alpha_is_no_remark() -> None:
     assert read_image(encode(with_opaque_alpha(), "PNG")).notes == ()
 

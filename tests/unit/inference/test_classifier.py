@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import pickle
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
 from dermassist.imaging import Preprocessing, read_image
+from dermassist.inference import classifier as module
 from dermassist.inference.classifier import Classifier, softmax
-from dermassist.model.bundle import Bundle
+from dermassist.model.bundle import Bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
 from dermassist.results import RECEPTIVE_SHIFT
 from dermassist.sample import draw_lesion
@@ -105,8 +109,9 @@ def test_a_batch_stops_at_a_bad_image_after_answering_earlier_batches(
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size: int) -> None:
+    # At the call, as long as nobody asks for an answer.
     with pytest.raises(ConfigError, match=f"batch_size must be at least 1, got {batch_size}"):
-        list(classifier.predict_batch(LESIONS, batch_size=batch_size))
+        classifier.predict_batch(LESIONS, batch_size=batch_size)
 
 
 def test_no_images_are_no_answers(classifier: Classifier) -> None:
@@ -220,6 +225,71 @@ def test_a_letterbox_model_sees_the_whole_image() -> None:
 
     assert boxed.view(image).pixels.max() == 255
     assert Classifier(bundle()).view(image).pixels.max() == 128
+
+
+# In another process.
+
+
+class Own(Classifier):
+    pass
+
+
+def answers(classifier: Classifier) -> list[tuple[float, ...]]:
+    return [classifier.predict(image).logits for image in LESIONS[:2]]
+
+
+def test_another_process_answers_the_same(tiny_bundle: Path) -> None:
+    classifier = Classifier.load(tiny_bundle, threads=1)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        theirs = pool.submit(answers, classifier).result()
+    np.testing.assert_allclose(theirs, answers(classifier), atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("tta", [False, True])
+def test_a_pickled_classifier_is_the_same_bundle_with_the_same_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int | None, tta: bool
+) -> None:
+    classifier = Own.load(threads=threads, tta=tta)
+    pickled = pickle.dumps(classifier)
+    assert len(pickled) < 1000
+    started: list[int | None] = []
+    start = module._start_session
+
+    def noting(bundle: Bundle, *, threads: int | None) -> object:
+        started.append(threads)
+        return start(bundle, threads=threads)
+
+    monkeypatch.setattr(module, "_start_session", noting)
+    monkeypatch.chdir(tmp_path)
+    copied = pickle.loads(pickled)
+    assert type(copied) is Own
+    assert started == [threads]
+    assert (copied.info, copied.manifest) == (classifier.info, classifier.manifest)
+
+
+def test_a_folder_is_found_from_elsewhere(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_bundle.parent)
+    classifier = Classifier.load(tiny_bundle.name, threads=1)
+    monkeypatch.chdir(tmp_path)
+    copied = pickle.loads(pickle.dumps(classifier))
+    assert answers(copied) == answers(Classifier.load(tiny_bundle, threads=1))
+
+
+def test_another_model_in_the_folder_meanwhile_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model", tiny_manifest(), {"model.onnx": tiny_graph()})
+    pickled = pickle.dumps(Classifier.load(tmp_path / "model", threads=1))
+    write_bundle(tmp_path / "model", tiny_manifest(version="1"), {"model.onnx": tiny_graph()})
+    with pytest.raises(BundleError, match="holds another model than when the classifier was"):
+        pickle.loads(pickled)
+
+
+def test_a_model_that_lies_nowhere_cannot_be_loaded_anew() -> None:
+    pickled = pickle.dumps(Classifier(bundle()))
+    with pytest.raises(BundleError, match="holds no model"):
+        pickle.loads(pickled)
 
 
 # Graphs that are not a model's.

@@ -50,6 +50,8 @@ ASSESSMENT_NAME = "assessment.json"
 REPORT_NAME = "DermAssist_Report.pdf"
 #: All that an analysis may leave in its folder.
 RESULT_NAMES = (HEATMAP_NAME, OVERLAY_NAME, ASSESSMENT_NAME, REPORT_NAME)
+#: How far apart probabilities of one answer may lie: sums over threads differ in the last bits.
+SAME_ANSWER = 1e-5
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,9 @@ def analyze(
             explain=wanted,
             options=replace(options, heatmap_files=drawing.picture_names()),
         )
-    others = _is_of_another(out, assessment)
+    other = _other_than(assessment, out)
     _write_together(out, contents)
-    notes += _remove_earlier(out, contents) if others else []
+    notes += _remove_earlier(out, contents, of=other) if other else []
     elapsed = time.perf_counter() - started
     if as_json:
         files = {name: str(out / name) for name in contents}
@@ -190,24 +192,43 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
             stack.enter_context(replacing(out / name)).write_bytes(content)
 
 
-def _is_of_another(out: Path, assessment: Assessment) -> bool:
-    """Tell whether a folder holds the analysis of another image; a report alone tells nothing."""
+def _other_than(assessment: Assessment, out: Path) -> str | None:
+    """Say what else the analysis in a folder is of; ``None`` where it is of the same.
+
+    A report alone tells nothing.
+    """
     try:
         values = json.loads((out / ASSESSMENT_NAME).read_text(encoding="utf-8"))
-        return bool(values["image"]["sha256"] != assessment.image.sha256)
+        if values["image"]["sha256"] != assessment.image.sha256:
+            return "another image"
+        # One of the manifest, so it changes with all that a report says of the model.
+        same_model = values["model"]["sha256"] == assessment.model.sha256
+        shares = values["prediction"]["probabilities"]
+        apart = (
+            abs(float(shares[diagnosis.code]) - share)
+            for diagnosis, share in assessment.prediction.ranked
+        )
+        same = same_model and max(apart) <= SAME_ANSWER
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
+    return None if same else "another answer to this image"
 
 
-def _remove_earlier(out: Path, written: Iterable[str]) -> list[str]:
-    """Remove what the analysis of another image left and this one did not replace; say so.
+def _remove_earlier(out: Path, written: Iterable[str], *, of: str) -> list[str]:
+    """Remove what another analysis left and this one did not replace; say so.
 
-    A folder must not hold results of two images. Nothing but an analysis' own names is touched.
+    A folder must not hold results of two images, nor two answers to one. Nothing but an analysis'
+    own names is touched.
+
+    Args:
+        out: the folder.
+        written: names of what was replaced.
+        of: what the other analysis was of.
     """
     left = [name for name in RESULT_NAMES if name not in written and (out / name).is_file()]
     for name in left:
         (out / name).unlink()
-    return [f"Removed from {out}: {', '.join(left)} of another image."] if left else []
+    return [f"Removed from {out}: {', '.join(left)} of {of}."] if left else []
 
 
 def _check_report_options(context: typer.Context, *, pdf: bool, stated: bool) -> None:
@@ -275,7 +296,7 @@ def _say_assessment(
 
 
 def _details(assessment: Assessment) -> list[str]:
-    from dermassist.explain.words import percent  # noqa: PLC0415 - keeps --help fast
+    from dermassist.explain.words import percent, set_caveat  # noqa: PLC0415 - keeps --help fast
 
     prediction = assessment.prediction
     kind = "calibrated" if prediction.calibrated else "not calibrated"
@@ -292,6 +313,9 @@ def _details(assessment: Assessment) -> list[str]:
         )
     if prediction.prediction_set is not None:
         lines.append(_set_words(prediction.prediction_set))
+    caveat = set_caveat(prediction)
+    if caveat is not None:
+        lines.append(caveat)
     lines += [
         f"Image: {sentence}" for sentence in (*assessment.quality.remarks, *assessment.image.notes)
     ]

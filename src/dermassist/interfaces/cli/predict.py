@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,12 +27,12 @@ class _Outcome:
     Attributes:
         files: in order, as far as the run came.
         asked: how many files there were.
-        written: whether the table was.
+        table: where the rows were written; ``None`` where they were not.
     """
 
     files: Sequence[FileOutcome]
     asked: int
-    written: bool
+    table: Path | None
 
     @property
     def answered(self) -> int:
@@ -79,7 +81,10 @@ def predict(
     # A place that cannot be written to is told before the work, not after it.
     check_writable(csv)
     files = _answer(images, classifier, batch_size=batch_size, pixel_aspect=aspect)
-    outcome = _Outcome(files, asked=len(images), written=_write(csv, files))
+    table = _table_place(csv, files, asked=len(images))
+    if table is not None:
+        _write(table, files)
+    outcome = _Outcome(files, asked=len(images), table=table)
     if as_json:
         say_json(_to_dict(outcome, csv))
     else:
@@ -114,17 +119,29 @@ def _answer(
     return outcomes
 
 
-def _write(csv: Path, outcomes: Sequence[FileOutcome]) -> bool:
-    """Write the table, unless there is nothing in it and an earlier one would be lost."""
+def _table_place(csv: Path, outcomes: Sequence[FileOutcome], *, asked: int) -> Path | None:
+    """Return where to write the table so that no better one is lost; ``None`` for nowhere.
+
+    A table without rows replaces none, and one that was interrupted goes beside an earlier one.
+    """
+    if not csv.is_file():
+        return csv
+    if all(outcome.prediction is None for outcome in outcomes):
+        return None
+    if len(outcomes) == asked or csv.stat().st_size == 0:
+        return csv
+    # What an earlier interruption left is kept as well.
+    numbers = ("" if number == 1 else f"-{number}" for number in count(1))
+    places = (csv.with_name(f"{csv.stem}.partial{number}{csv.suffix}") for number in numbers)
+    return next(place for place in places if not os.path.lexists(place))
+
+
+def _write(csv: Path, outcomes: Sequence[FileOutcome]) -> None:
     from dermassist.batch import render_isic_csv  # noqa: PLC0415
     from dermassist.storage import write_bytes  # noqa: PLC0415
 
-    empty = all(outcome.prediction is None for outcome in outcomes)
-    if empty and csv.is_file():
-        return False
     # A file's name may hold bytes that are no text; the table shows them escaped.
     write_bytes(csv, render_isic_csv(outcomes).encode(errors="backslashreplace"))
-    return True
 
 
 def _notes(outcome: _Outcome, csv: Path) -> list[str]:
@@ -136,17 +153,18 @@ def _notes(outcome: _Outcome, csv: Path) -> list[str]:
         for one in outcome.files
         if one.prediction is not None and row_name(one.path) != one.path.stem
     ]
-    if not outcome.written:
+    if outcome.table is None:
         notes.append(f"nothing was answered: the earlier {csv} stays as it was")
     if outcome.interrupted:
         turns = f"{len(outcome.files)} of {outcome.asked} images had their turn"
-        notes.append(f"interrupted: {csv} is partial, {turns}")
+        stays = "" if outcome.table == csv else f"; the earlier {csv} stays as it was"
+        notes.append(f"interrupted: {outcome.table} is partial, {turns}{stays}")
     return notes
 
 
 def _to_dict(outcome: _Outcome, csv: Path) -> dict[str, Any]:
     return {
-        "csv": str(csv) if outcome.written else None,
+        "csv": None if outcome.table is None else str(outcome.table),
         "answered": outcome.answered,
         "failed": outcome.failures,
         "interrupted": outcome.interrupted,
@@ -160,6 +178,6 @@ def _say(outcome: _Outcome, csv: Path, *, beside: bool) -> None:
         remark(f"not answered: {reason}")
     for note in _notes(outcome, csv):
         remark(note)
-    written = f"table written to {csv}" if outcome.written else "no table written"
+    written = "no table written" if outcome.table is None else f"table written to {outcome.table}"
     tell(f"{outcome.answered} of {outcome.asked} images answered; {written}.")
     tell(NOTICE)

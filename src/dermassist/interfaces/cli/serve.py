@@ -19,8 +19,11 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     tta: Tta = False,
 ) -> None:
-    """Start the app in the browser; nothing leaves this machine. Ctrl-C ends it."""
-    from dermassist.interfaces.app_server import check_startable  # noqa: PLC0415 - fast --help
+    """Start the app, which sends nothing but to its case book's database. Ctrl-C ends it."""
+    from dermassist.interfaces.app_server import (  # noqa: PLC0415 - fast --help
+        check_startable,
+        shown_address,
+    )
     from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415
     from dermassist.interfaces.app_settings import MODEL_VARIABLE, cases_folder  # noqa: PLC0415
     from dermassist.model.bundle import bundle_directory  # noqa: PLC0415
@@ -29,7 +32,9 @@ def serve(
     model = bundle_directory(named, tta=True) if tta else None
     # Before the address is named: it would be that of nothing.
     check_startable(address)
-    say(f"Open http://{address}:{port} in a browser. Cases are kept in {cases_folder()}.")
+    say(
+        f"Open http://{shown_address(address)}:{port} in a browser. Cases are kept in {cases_folder()}."
+    )
     status = serve_app(address=address, port=port, model=model)
     if status:
         raise typer.Exit(status)

@@ -7,7 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from dermassist.evaluation.report import ROC_GRID, EvaluationReport
+from dermassist.evaluation.report import MALIGNANCY, ROC_GRID, EvaluationReport
+from dermassist.evaluation.table import format_number
 from dermassist.explain.words import percent
 from dermassist.results import Prediction
 
@@ -103,6 +104,14 @@ def roc_chart(report: EvaluationReport) -> alt.LayerChart:
     return chart
 
 
+def roc_words(report: EvaluationReport) -> str:
+    """Return the area under each curve in words."""
+    areas = {row.code.upper(): row.measures.auc.value for row in report.summary.classes}
+    areas[MALIGNANCY.upper()] = report.summary.overall.malignancy_auc.value
+    listed = "; ".join(f"{name}: {format_number(area)}" for name, area in areas.items())
+    return f"Sensitivity against false positive rate. Areas under the curves: {listed}."
+
+
 def reliability_chart(report: EvaluationReport) -> alt.LayerChart:
     """Return the share of right answers by confidence."""
     bins = report.reliability
@@ -122,6 +131,17 @@ def reliability_chart(report: EvaluationReport) -> alt.LayerChart:
     )
     chart: alt.LayerChart = (_diagonal() + points).properties(height=360)
     return chart
+
+
+def reliability_words(report: EvaluationReport) -> str:
+    """Return the same in words, a bin after the other."""
+    bins = report.reliability
+    listed = "; ".join(
+        f"at {percent(confidence)}, {percent(right)} of {count} images"
+        for confidence, right, count in zip(bins.confidence, bins.accuracy, bins.count, strict=True)
+        if count > 0
+    )
+    return f"Share of right answers by mean confidence: {listed}."
 
 
 def _diagonal() -> alt.Chart:

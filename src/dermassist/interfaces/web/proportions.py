@@ -23,6 +23,8 @@ def proportions_field(key: str) -> float:
         "Square files",
         list(PROPORTIONS),
         key=key,
+        # Silently back at its default after a look at another page, it would distort answers.
+        persist_state="session",
         help=(
             "A lesion's shape is diagnostic. Some data sets come as squares into which whole "
             "photographs were squeezed; they are answered in their old proportions. Files that are "

@@ -12,11 +12,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dermassist.cases import Case
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
-from dermassist.interfaces.web.patient_form import patient_form, patient_line
+from dermassist.interfaces.web.patient_form import (
+    forget_entries,
+    patient_form,
+    patient_line,
+)
 from dermassist.interfaces.web.proportions import assess_file, proportions_field
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, show_result
@@ -28,7 +33,9 @@ from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
 _ANALYSES, _ROUND, _INTAKES, _NUMBERS = "analyses", "round", "intakes", "image numbers"
-_LOOKED_AT, _OPENED, _PATIENTS = "looked at", "opened", "patients"
+_LOOKED_AT, _OPENED = "looked at", "opened"
+#: How many patients came before, which tells their forms apart, and what the last form said.
+_PATIENTS, _STATED = "patients", "stated"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +119,9 @@ def _patient() -> PatientDetails | None:
     """Return whose lesion the next images show; keep it in sight, so that nobody gets another's."""
     filled = st.session_state.get(_PATIENTS, 0)
     with st.expander("Patient and lesion (optional; fill in before the images)"):
-        patient = patient_form(f"analyse {filled}")
+        # Whoever looks at another page between two images of a patient has not changed patients.
+        patient = patient_form(_form_key(filled), lasting="session")
+    st.session_state[_STATED] = patient
     # A place of its own, so that what stands below stays where it is: an upload under way is lost
     # when its field moves.
     with st.container():
@@ -120,9 +129,21 @@ def _patient() -> PatientDetails | None:
             line, button = st.columns((4, 1), vertical_alignment="center")
             line.info(f"The next images are kept for: **{patient_line(patient)}**")
             if button.button("Next patient", width="stretch"):
-                st.session_state[_PATIENTS] = filled + 1
+                _begin_next_patient()
                 st.rerun()
     return patient
+
+
+def _form_key(filled: int) -> str:
+    return f"analyse {filled}"
+
+
+def _begin_next_patient() -> None:
+    """Draw empty fields next, and drop what those before them held."""
+    filled = st.session_state.get(_PATIENTS, 0)
+    st.session_state[_PATIENTS] = filled + 1
+    st.session_state.pop(_STATED, None)
+    forget_entries(_form_key(filled))
 
 
 def _input() -> list[Given]:
@@ -265,10 +286,15 @@ def _content_and_patient(analysis: Analysis) -> tuple[bytes, PatientDetails]:
     return case_book().image(case_id), case_book().load(case_id).patient
 
 
-def forget_analysis(case_id: str) -> None:
-    """Drop a deleted case from what this session has at hand."""
+def forget_analysis(case: Case) -> None:
+    """Drop a deleted case, and its patient's details, from what this session has at hand."""
     analyses: list[Analysis] = st.session_state.get(_ANALYSES, [])
-    analyses[:] = [analysis for analysis in analyses if analysis.case_id != case_id]
+    # They may have been corrected under Cases since.
+    its_patients = [case.patient, *(a.patient for a in analyses if a.case_id == case.case_id)]
+    stated: PatientDetails | None = st.session_state.get(_STATED)
+    if stated is not None and stated.stated and stated in its_patients:
+        _begin_next_patient()
+    analyses[:] = [analysis for analysis in analyses if analysis.case_id != case.case_id]
     for name in (_OPENED, _LOOKED_AT):
         st.session_state.pop(name, None)
     latest: Round = st.session_state.get(_ROUND, Round(()))

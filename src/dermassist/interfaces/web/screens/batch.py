@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from dermassist.batch import FileOutcome, render_isic_csv
 from dermassist.cases import Case
 from dermassist.errors import CaseError, DermAssistError
+from dermassist.explain.words import set_caveat
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.proportions import assess_file, proportions_field
 from dermassist.interfaces.web.resources import case_book
-from dermassist.interfaces.web.result_view import Shown, make_pdf
+from dermassist.interfaces.web.result_view import manifest_of
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
 from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.interfaces.web.unanswered import unanswered_words
-from dermassist.report import ReportOptions
+from dermassist.report import build_report, render_pdf
 from dermassist.results import Prediction
 
 _BATCH = "batch"
@@ -48,6 +49,8 @@ class Row:
     name: str
     prediction: Prediction | None = None
     thumbnail: str = ""
+    #: What Analyse warns of: the quality of the image, and what was done to it.
+    remarks: tuple[str, ...] = ()
     case_id: str | None = None
     error: str | None = None
 
@@ -120,7 +123,10 @@ def _answer(name: str, content: bytes, proportions: float) -> Row:
         thumbnail = _thumbnail(read_image(content, reduce_to_px=_THUMBNAIL_PX).pixels)
     except DermAssistError as error:
         return Row(name, error=str(error))
-    answered = Row(name, assessment.prediction, thumbnail)
+    caveat = set_caveat(assessment.prediction)
+    about_set = (caveat,) if caveat is not None else ()
+    remarks = (*assessment.quality.remarks, *assessment.image.notes, *about_set)
+    answered = Row(name, assessment.prediction, thumbnail, remarks)
     try:
         case = case_book().save(assessment, content)
     except DermAssistError as error:
@@ -180,6 +186,7 @@ def _cells(row: Row) -> dict[str, Any]:
         "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
         "diagnosis": str(prediction.diagnosis),
         "confidence": prediction.confidence,
+        "remarks": visible(" ".join(row.remarks), longest=600),
         "file": visible(row.name, longest=60),
         "case": (row.case_id or "")[:8],
     }
@@ -193,6 +200,7 @@ def _columns() -> dict[str, Any]:
         "confidence": st.column_config.NumberColumn("Confidence"),
         "malignancy": st.column_config.NumberColumn("MEL, BCC, AKIEC"),
         "referral": "Referral advised",
+        "remarks": st.column_config.TextColumn("Remarks", width="large"),
         "case": "Case",
     }
 
@@ -246,5 +254,6 @@ def report_name(row: Row) -> str:
 
 def report_of(case: Case, image: bytes) -> bytes:
     """Return the report of a kept case."""
-    shown = Shown(case.assessment, image, read_image(image).pixels, case.patient)
-    return make_pdf(shown, case.explained, ReportOptions())
+    # Not by what is drawn on the screen, for which the whole image would be decoded once more.
+    manifest = manifest_of(case.assessment)
+    return render_pdf(build_report(case.assessment, manifest, image=image, patient=case.patient))

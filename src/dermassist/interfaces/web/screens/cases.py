@@ -18,7 +18,7 @@ from dermassist.cases import (
     Outcome,
     export_cases,
 )
-from dermassist.cases.case import SOURCES
+from dermassist.cases.case import LONGEST_TEXT, SOURCES, OutcomeSource
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
@@ -31,7 +31,7 @@ from dermassist.interfaces.web.screens.analyse import forget_analysis
 from dermassist.interfaces.web.screens.batch import forget_row
 from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
-from dermassist.patient import PatientDetails
+from dermassist.patient import LENGTH_LIMITS, PatientDetails
 
 PAGE_SIZE = 50
 _OPEN, _FORMS, _DRAWN = "open case", "case forms", "case forms drawn"
@@ -103,7 +103,10 @@ def _show_list() -> None:
 
 def _query() -> CaseQuery:
     text = st.text_input(
-        "Search", placeholder="file, patient, body site, remarks, case", key="search"
+        "Search",
+        max_chars=LONGEST_TEXT,
+        placeholder="file, patient, body site, remarks, case",
+        key="search",
     )
     columns = st.columns(4)
     diagnosis = columns[0].selectbox(
@@ -193,10 +196,10 @@ def _show_case(case_id: str) -> None:
             st.error(escaped(form.said, longest=6000))
     pixels = read_image(image).pixels
     show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id))
-    sent = [_show_patient(patient), _show_outcome(outcome)]
+    renewed = [_show_patient(patient), _show_outcome(outcome)]
     _show_removal(case)
     # Last: fields that are not drawn before forget what was typed into them.
-    if any(sent):
+    if any(renewed):
         st.rerun()
 
 
@@ -216,19 +219,27 @@ def _draw_anew(name: str, case: Case, said: str = "") -> Form:
     return form
 
 
-def _save(change: Callable[[], Case], form: Form, entered: str) -> None:
-    """Write what was entered; where that is refused, say so, with the entries, and draw anew."""
+def _save(change: Callable[[], Case], form: Form, entered: str) -> bool:
+    """Write what was entered; return whether the form is to be drawn anew.
+
+    What somebody else stored meanwhile must be seen first: the form then shows that, and says what
+    was entered. After any other refusal the form stays as it is, to be corrected or sent again.
+    """
     said = ""
     try:
         case = change()
     except CaseChangedError as error:
         case = case_book().load(form.case.case_id)
         said = f"{error}. Entered, but not saved: {entered}."
+    except DermAssistError as error:
+        st.error(escaped(f"Not saved: {error}", longest=600))
+        return False
     _draw_anew(form.name, case, said)
+    return True
 
 
 def _show_patient(form: Form) -> bool:
-    """Draw the form; return whether it was sent."""
+    """Draw the form; return whether it is to be drawn anew."""
     case = form.case
     st.subheader("Patient and lesion", anchor=False)
     with st.form("patient"):
@@ -237,8 +248,9 @@ def _show_patient(form: Form) -> bool:
     if not asked or patient is None:
         return False
     given = patient
-    _save(lambda: case_book().record_patient(case.case_id, given, seen=case), form, _entries(given))
-    return True
+    return _save(
+        lambda: case_book().record_patient(case.case_id, given, seen=case), form, _entries(given)
+    )
 
 
 def _entries(patient: PatientDetails) -> str:
@@ -247,7 +259,7 @@ def _entries(patient: PatientDetails) -> str:
 
 
 def _show_outcome(form: Form) -> bool:
-    """Draw the form; return whether it was sent."""
+    """Draw the form; return whether it is to be drawn anew."""
     st.subheader("What it turned out to be", anchor=False)
     known = form.case.outcome
     with st.form("outcome"):
@@ -266,25 +278,45 @@ def _show_outcome(form: Form) -> bool:
             key=f"{form.key} source",
         )
         found = "" if known is None else known.remarks
-        remarks = st.text_area("Remarks", found, key=f"{form.key} found")
+        remarks = st.text_area(
+            "Remarks", found, max_chars=LENGTH_LIMITS["remarks"], key=f"{form.key} found"
+        )
         asked = st.form_submit_button("Record")
-    sent = asked and choice is not None
+    changed = False
     if asked and choice is None:
         st.error("Choose the final diagnosis first.")
     elif asked and choice is not None:
         diagnosis = None if choice == _OTHER else DIAGNOSES[_FINAL.index(choice)]
-        _save_outcome(Outcome(diagnosis, source, remarks), form)
+        changed = _save_outcome(diagnosis, source, remarks, form)
     if known is not None:
-        st.caption(f"Recorded: {_final(known.diagnosis)}, {known.source}.")
-    return sent
+        changed = _show_recorded(known, form) or changed
+    return changed
 
 
-def _save_outcome(outcome: Outcome, form: Form) -> None:
-    entered = (_final(outcome.diagnosis), outcome.source, outcome.remarks)
-    _save(
-        lambda: case_book().record_outcome(form.case.case_id, outcome, seen=form.case),
-        form,
-        ", ".join(entry for entry in entered if entry),
+def _save_outcome(
+    diagnosis: Diagnosis | None, source: OutcomeSource, remarks: str, form: Form
+) -> bool:
+    def change() -> Case:
+        # It refuses some remarks.
+        outcome = Outcome(diagnosis, source, remarks)
+        return case_book().record_outcome(form.case.case_id, outcome, seen=form.case)
+
+    entered = (_final(diagnosis), source, remarks)
+    return _save(change, form, ", ".join(entry for entry in entered if entry))
+
+
+def _show_recorded(known: Outcome, form: Form) -> bool:
+    """Say what is recorded, and let it be taken back; return whether to draw the form anew."""
+    line, button = st.columns((3, 1), vertical_alignment="center")
+    line.caption(f"Recorded: {_final(known.diagnosis)}, {known.source}.")
+    with button.popover("Take back"):
+        st.markdown("The case then has no outcome, as before one was recorded.")
+        asked = st.button("Take the outcome back", key=f"{form.key} back")
+    if not asked:
+        return False
+    case = form.case
+    return _save(
+        lambda: case_book().record_outcome(case.case_id, None, seen=case), form, "no outcome"
     )
 
 
@@ -304,15 +336,15 @@ def _show_removal(case: Case) -> None:
                 case_book().delete(case.case_id)
             finally:
                 # Also where traces stay in the journal: the case itself is gone by then.
-                _forget(case.case_id)
+                _forget(case)
             st.rerun()
 
 
-def _forget(case_id: str) -> None:
+def _forget(case: Case) -> None:
     """Drop all that this session holds of a deleted case."""
     withdraw_all()
-    forget_analysis(case_id)
-    forget_row(case_id)
+    forget_analysis(case)
+    forget_row(case.case_id)
     forget_forms()
     st.session_state.pop(_OPEN, None)
 

@@ -16,11 +16,18 @@ from dermassist.evaluation.document import from_document
 from dermassist.evaluation.table import Table
 from dermassist.evaluation.tabulation import (
     class_table,
+    confusion_table,
     mistake_table,
     overall_table,
     subgroup_table,
 )
-from dermassist.interfaces.web.charts import confusion_chart, reliability_chart, roc_chart
+from dermassist.interfaces.web.charts import (
+    confusion_chart,
+    reliability_chart,
+    reliability_words,
+    roc_chart,
+    roc_words,
+)
 from dermassist.interfaces.web.resources import model
 from dermassist.interfaces.web.text import escaped
 from dermassist.measured import Measured
@@ -83,15 +90,16 @@ def _show_measured(measured: Measured, manifest: Manifest) -> None:
         _show_table(heatmap_table(measured.heatmaps))
     st.subheader("Confusion matrix", anchor=False)
     st.altair_chart(
-        confusion_chart(measured.report), alt="Confusion matrix; the table has the numbers"
+        confusion_chart(measured.report),
+        alt="Confusion matrix; the table below it has the same numbers",
     )
+    with st.expander("Confusion matrix as a table"):
+        _show_cells(confusion_table(measured.report))
     left, right = st.columns(2)
     left.subheader("ROC curves", anchor=False)
-    left.altair_chart(roc_chart(measured.report), alt="Sensitivity against false positive rate")
+    left.altair_chart(roc_chart(measured.report), alt=roc_words(measured.report))
     right.subheader("Reliability", anchor=False)
-    right.altair_chart(
-        reliability_chart(measured.report), alt="Share of right answers by confidence"
-    )
+    right.altair_chart(reliability_chart(measured.report), alt=reliability_words(measured.report))
     right.caption("On the line: answers as sure as they are right. Circles: images in the bin.")
     st.header("Where it fails", anchor=False)
     _show_table(mistake_table(measured.report))
@@ -123,6 +131,10 @@ def _show_decisions(manifest: Manifest) -> None:
 
 def _show_table(table: Table) -> None:
     st.subheader(table.title, anchor=False)
+    _show_cells(table)
+
+
+def _show_cells(table: Table) -> None:
     columns: dict[str, list[str]] = {
         name: [row[i] for row in table.rows] for i, name in enumerate(table.header)
     }
