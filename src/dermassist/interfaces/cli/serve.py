@@ -32,9 +32,8 @@ def serve(
     model = bundle_directory(named, tta=True) if tta else None
     # Before the address is named: it would be that of nothing.
     check_startable(address)
-    say(
-        f"Open http://{shown_address(address)}:{port} in a browser. Cases are kept in {cases_folder()}."
-    )
+    place = f"http://{shown_address(address)}:{port}"
+    say(f"Open {place} in a browser. Cases are kept in {cases_folder()}.")
     status = serve_app(address=address, port=port, model=model)
     if status:
         raise typer.Exit(status)
