@@ -622,6 +622,7 @@ def _written(name: str) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "screening": partial(_written, "screening"),
     "ablation": partial(_written, "ablation"),
+    "averaging": partial(_written, "averaging"),
     "table-four": partial(_written, "table_four"),
     "performance": performance,
     "overconfidence": overconfidence,

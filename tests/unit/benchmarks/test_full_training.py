@@ -23,6 +23,7 @@ from dermassist.data.split import Part, make_splits, read_splits, write_splits
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.model.network import MobileNetV2
+from dermassist.pooling import read_predictions
 from dermassist.training.run import sole_training_in
 from dermassist.trial import Bench, answer_trial, train_trial
 
@@ -209,6 +210,17 @@ def _check_results(material: Path, results: Path) -> None:
     )
     assert "found - default" in (results / "full.md").read_text()
     assert (results / "full.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_published_figures_are_those_of_the_published_answers() -> None:
+    place = Path(__file__).parents[3] / "results" / "memetic"
+    published = json.loads((place / "full.json").read_text())
+    assert published["trainings"] == len(published["runs"]) >= 4
+    for row in published["runs"]:
+        table = read_predictions(f"{row['arm']}-seed{row['seed']}", place / "full")
+        predicted = table.probabilities.argmax(axis=1)
+        assert row["accuracy"] == pytest.approx(accuracy_score(table.labels, predicted))
+        assert row["macro_f1"] == pytest.approx(f1_score(table.labels, predicted, average="macro"))
 
 
 def run_of(arm: str, seed: int, right: int) -> FullRun:
