@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from benchmarks.small_budget import FloatArray, exit_status_of
-from benchmarks.variant import MEASURES
+from benchmarks.small_budget import FloatArray, answer, exit_status_of
+from benchmarks.variant import MEASURES, signed
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from dermassist.config import TrainingConfig
-from dermassist.data.cache import FieldCache, open_cache
+from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Record, read_ham10000
 from dermassist.data.protocol import lesion_trial
 from dermassist.data.split import read_splits
+from dermassist.diagnosis import CODES
 from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
 from dermassist.evaluation.document import to_document
@@ -36,8 +36,6 @@ from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.table import Table, render_markdown
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.storage import write_text
-from dermassist.training.dataset import FieldDataset, serving_transform
-from dermassist.training.loader import VALIDATION_BATCH
 from dermassist.training.module import LesionModule
 from dermassist.training.run import CHECKPOINT_FOLDER, read_record
 
@@ -87,11 +85,18 @@ def _run(options: argparse.Namespace) -> None:
         )
         weights = read_both(run / CHECKPOINT_FOLDER / "last.ckpt")
         both = {
-            kind: answer(recipe, state, trial.validation, cache) for kind, state in weights.items()
+            kind: answer(_module(recipe, state), trial.validation, cache)
+            for kind, state in weights.items()
         }
         answered.append(Answered(run.name, trial.validation, both))
         print(f"{run.name} answered", flush=True)
-        write(answered, options.results)
+    write(answered, options.results)
+
+
+def _module(recipe: TrainingConfig, weights: Mapping[str, Tensor]) -> LesionModule:
+    module = LesionModule(recipe, class_counts=[1] * len(CODES))
+    module.network.load_state_dict(dict(weights))
+    return module
 
 
 def read_both(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -114,38 +119,20 @@ def read_both(path: Path) -> dict[str, dict[str, Tensor]]:
         raise DataError(f"{path}: holds no averaged weights beside plain ones ({error})") from error
 
 
-@torch.no_grad()
-def answer(
-    recipe: TrainingConfig,
-    weights: Mapping[str, Tensor],
-    records: Sequence[Record],
-    cache: FieldCache,
-) -> FloatArray:
-    """Return probabilities ``(n, 7)`` of the views that the runtime would see; no temperature."""
-    module = LesionModule(recipe, class_counts=[1] * 7)
-    module.network.load_state_dict(dict(weights))
-    module.eval()
-    dataset = FieldDataset(records, cache, serving_transform(recipe.preprocessing))
-    parts: list[Tensor] = [
-        module(views, seen_px=recipe.preprocessing.seen_px).softmax(1)
-        for views, _ in DataLoader(dataset, batch_size=VALIDATION_BATCH)
-    ]
-    return torch.cat(parts).double().numpy()
-
-
 def write(answered: Sequence[Answered], results: Path) -> None:
     """Write each run's figures both ways, and the mean difference with an interval by lesion."""
+    figures = {each.name: {kind: _figures(each, kind) for kind in KINDS} for each in answered}
     rows = [
-        (f"{each.name}, {kind}", *(f"{_figures(each, kind)[name]:.3f}" for name in MEASURES))
-        for each in answered
-        for kind in KINDS
+        (f"{name}, {kind}", *(f"{own[key]:.3f}" for key in MEASURES))
+        for name, kinds in figures.items()
+        for kind, own in kinds.items()
     ]
     differences = compare(answered)
-    rows.append(("plain less averaged, mean", *(_signed(differences[name]) for name in MEASURES)))
-    images = ", ".join(sorted({str(len(each.records)) for each in answered}))
+    rows.append(("plain less averaged, mean", *(signed(differences[name]) for name in MEASURES)))
     note = (
-        f"{images} validation images a run; 95 % intervals by lesion, over the mean of the runs: "
-        "they do not hold the scatter of seeds. Log loss is before any temperature."
+        f"{len(answered[0].records)} validation images a run; 95 % intervals by lesion, over the "
+        "mean of the runs: they do not hold the scatter of seeds. Log loss is before any "
+        "temperature."
     )
     table = Table(
         "The last weights, averaged and plain",
@@ -154,7 +141,7 @@ def write(answered: Sequence[Answered], results: Path) -> None:
         (note,),
     )
     document = {
-        "runs": {each.name: {kind: _figures(each, kind) for kind in KINDS} for each in answered},
+        "runs": figures,
         "differences": {name: to_document(value) for name, value in differences.items()},
     }
     write_text(results / "averaging.json", json.dumps(document, indent=1) + "\n")
@@ -174,20 +161,13 @@ def compare(answered: Sequence[Answered]) -> dict[str, Estimate]:
     lesions = np.array([record.lesion_id for record in first])
 
     def statistic(weights: FloatArray) -> dict[str, FloatArray]:
-        means = {
-            kind: [
-                measure(labels, a.probabilities[kind], weights=weights).overall for a in answered
-            ]
-            for kind in KINDS
-        }
+        plain, averaged = (
+            [measure(labels, run.probabilities[kind], weights=weights).overall for run in answered]
+            for kind in ("plain", "averaged")
+        )
+        pairs = list(zip(plain, averaged, strict=True))
         return {
-            name: np.mean(
-                [
-                    getattr(plain, name) - getattr(averaged, name)
-                    for plain, averaged in zip(means["plain"], means["averaged"], strict=True)
-                ],
-                axis=0,
-            )
+            name: np.mean([getattr(p, name) - getattr(a, name) for p, a in pairs], axis=0)
             for name in MEASURES
         }
 
@@ -199,10 +179,6 @@ def _figures(answered: Answered, kind: str) -> dict[str, float]:
     labels = np.array([record.diagnosis.index for record in answered.records])
     overall = measure(labels, answered.probabilities[kind]).overall
     return {name: float(getattr(overall, name)) for name in MEASURES}
-
-
-def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
 if __name__ == "__main__":

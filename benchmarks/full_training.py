@@ -35,9 +35,7 @@ from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.interfaces.cli.output import progress
 from dermassist.interfaces.cli.train import describe_init, initial_weights
 from dermassist.pooling import (
-    check_origin,
-    check_recipe,
-    check_start_weights,
+    check_tested,
     is_tested,
     read_predictions,
 )
@@ -92,7 +90,8 @@ def _run(options: argparse.Namespace) -> int:
     dataset, splits = read_ham10000(options.data), read_splits(options.splits)
     trial = lesion_trial(dataset.records, splits, fold=options.fold)
     _check_search(options.found.with_name(STUDY_NAME), trial)
-    _check_tested(jobs, trial, place, options.init)
+    start = describe_init(options.init)
+    _tested(jobs, trial, place, start)
     for job in jobs:
         own = job.of(trial)
         if not is_tested(own, place):
@@ -103,7 +102,7 @@ def _run(options: argparse.Namespace) -> int:
             if ended is Ended.ELSEWHERE:
                 print(f"{job.name}: another process is at it", flush=True)
         # Another process may have tested some in the meantime.
-        tested = _check_tested(jobs, trial, place, options.init)
+        tested = _tested(jobs, trial, place, start)
         if tested:
             runs = [_read_run(each, place) for each in tested]
             write_standing(runs, trial.test, options.results, of=len(jobs))
@@ -114,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_tested(jobs: Sequence[Job], trial: Trial, place: Path, init: str) -> list[Job]:
+def _tested(jobs: Sequence[Job], trial: Trial, place: Path, start: str) -> list[Job]:
     """Return the trainings that were tested.
 
     Raises:
@@ -122,10 +121,9 @@ def _check_tested(jobs: Sequence[Job], trial: Trial, place: Path, init: str) -> 
     """
     tested = [job for job in jobs if is_tested(job.of(trial), place)]
     for job in tested:
-        own = [job.of(trial)]
-        check_recipe(own, place, recipe=job.recipe, weights="last", taught=False)
-        check_origin(own, place)
-        check_start_weights(own, place, described=describe_init(init))
+        check_tested(
+            [job.of(trial)], place, recipe=job.recipe, weights="last", taught=False, start=start
+        )
     return tested
 
 

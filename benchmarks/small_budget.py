@@ -174,7 +174,7 @@ def _run(job: Budgeted, images: Images, cache: FieldCache, place: Place, workers
     module = _module(job, _counts(images.train), network)
     _fit(module, images, cache, folder, workers)
     parameters = sum(p.numel() for p in network.parameters())
-    outcome = Outcome(_answer(module, images.answered, cache), started_from, parameters)
+    outcome = Outcome(answer(module, images.answered, cache), started_from, parameters)
     keep(place.kept(job), outcome, description)
     return outcome
 
@@ -320,7 +320,8 @@ def _fit(
 
 
 @torch.no_grad()
-def _answer(module: LesionModule, records: Sequence[Record], cache: FieldCache) -> FloatArray:
+def answer(module: LesionModule, records: Sequence[Record], cache: FieldCache) -> FloatArray:
+    """Return probabilities ``(n, 7)`` of the views that the runtime would see; no temperature."""
     dataset = FieldDataset(records, cache, serving_transform(module.config.preprocessing))
     module.to("cpu").eval()
     seen_px = module.config.preprocessing.seen_px

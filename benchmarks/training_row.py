@@ -102,25 +102,14 @@ def trained(
         InUseError: another process adds to the file.
     """
     with sole_writer_of(kept):
-        return _trained(declaration, plan, points, kept, workers, watch)
-
-
-def _trained(
-    declaration: Declaration,
-    plan: ProxyPlan,
-    points: Sequence[Mapping[str, Any]],
-    kept: Path,
-    workers: int,
-    watch: Callable[[int, int, float], None],
-) -> list[Row]:
-    done = read_rows(kept, declaration.name)
-    missing = [dict(point) for point in points if tuple(point.values()) not in done]
-    begun = time.monotonic()
-    watch(0, len(missing), 0.0)
-    for count, row in enumerate(_rows(declaration, plan, missing, workers=workers), start=1):
-        append_line(kept, asdict(row))
-        done[row.point] = row
-        watch(count, len(missing), time.monotonic() - begun)
+        done = read_rows(kept, declaration.name)
+        missing = [dict(point) for point in points if tuple(point.values()) not in done]
+        begun = time.monotonic()
+        watch(0, len(missing), 0.0)
+        for count, row in enumerate(_rows(declaration, plan, missing, workers=workers), start=1):
+            append_line(kept, asdict(row))
+            done[row.point] = row
+            watch(count, len(missing), time.monotonic() - begun)
     return [done[tuple(point.values())] for point in points]
 
 

@@ -262,7 +262,7 @@ def _table(
     label = {variant.name: variant.label for variant in comparison.variants}
     rows = [("the base recipe", *(format_estimate(estimates[BASE][key]) for key in MEASURES))]
     rows += [
-        (label[name], *(_signed(estimates[name][key]) for key in MEASURES))
+        (label[name], *(signed(estimates[name][key]) for key in MEASURES))
         for name in estimates
         if name != BASE
     ]
@@ -277,7 +277,8 @@ def _table(
     return Table(comparison.title, header, tuple(rows), (budget,))
 
 
-def _signed(estimate: Estimate) -> str:
+def signed(estimate: Estimate) -> str:
+    """Return a difference with its interval, as tables have it."""
     return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 

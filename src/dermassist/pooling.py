@@ -135,10 +135,16 @@ class ProtocolFigures:
         return figures
 
 
-def check_recipe(
-    tested: Sequence[Trial], results: Path, *, recipe: TrainingConfig, weights: str, taught: bool
+def check_tested(
+    tested: Sequence[Trial],
+    results: Path,
+    *,
+    recipe: TrainingConfig,
+    weights: str,
+    taught: bool,
+    start: str | None = None,
 ) -> None:
-    """Refuse to go on with trials that another recipe made: pooled, they would describe neither.
+    """Refuse to go on with answers that were made otherwise: pooled, they would describe nothing.
 
     Args:
         tested: trials whose predictions are there.
@@ -146,17 +152,21 @@ def check_recipe(
         recipe: that the protocol is run with.
         weights: ``last`` epoch, or ``best``.
         taught: whether its networks have teachers.
+        start: the start weights of trials to come, as a run's record says them; ``None`` where none
+            are.
 
     Raises:
-        DataError: a trial was trained with another recipe, or other weights of it were tested.
+        DataError: a trial was trained with another recipe, other weights of it were tested, its
+            answers are of another protocol, fold, source or split that bears the same name, or it
+            started from other weights.
     """
     for trial in tested:
         path = description_path(results, trial.name)
         try:
             training = json.loads(path.read_text(encoding="utf-8"))["training"]
             found = TrainingConfig.from_dict(training["config"], where=str(path))
-            had_teacher = "teacher" in training["origin"]
-            same = (found, training["weights"], had_teacher) == (recipe, weights, taught)
+            origin = training["origin"]
+            same = (found, training["weights"], "teacher" in origin) == (recipe, weights, taught)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: does not say how it was trained ({error!r})") from error
         if not same:
@@ -164,46 +174,17 @@ def check_recipe(
                 f"{path}: was made with another recipe, other weights or another kind of teacher; "
                 "give the same, or another --results and --runs"
             )
-
-
-def check_origin(tested: Sequence[Trial], results: Path) -> None:
-    """Refuse answers of another trial that bears the same name.
-
-    Args:
-        tested: trials whose predictions are there.
-        results: their folder.
-
-    Raises:
-        DataError: a trial's answers are of another protocol, fold, source or split.
-    """
-    for trial in tested:
-        origin = _read_description(trial.name, results)["training"]["origin"]
         for key, wanted in trial.origin.items():
             if origin.get(key) != wanted:
                 raise DataError(
-                    f"{description_path(results, trial.name)}: its {key} is {origin.get(key)}, not "
-                    f"{wanted}; give another --results and --runs"
+                    f"{path}: its {key} is {origin.get(key)}, not {wanted}; give another --results "
+                    "and --runs"
                 )
-
-
-def check_start_weights(tested: Sequence[Trial], results: Path, *, described: str) -> None:
-    """Refuse to add trials that start from other weights than those that are there.
-
-    Args:
-        tested: trials whose predictions are there.
-        results: their folder.
-        described: the start weights of the trials to come, as a run's record says them.
-
-    Raises:
-        DataError: a trial started from other weights.
-    """
-    for trial in tested:
-        origin = _read_description(trial.name, results)["training"]["origin"]
-        found = origin.get("initial_weights")
-        if found != described:
+        started = origin.get("initial_weights")
+        if start not in {None, started}:
             raise DataError(
-                f"{description_path(results, trial.name)}: started from {found}, not from "
-                f"{described}; give the same --init, or another --results and --runs"
+                f"{path}: started from {started}, not from {start}; give the same --init, or "
+                "another --results and --runs"
             )
 
 

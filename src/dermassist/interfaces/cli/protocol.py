@@ -91,12 +91,7 @@ def protocol(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.pooling import (  # noqa: PLC0415
-        check_origin,
-        check_recipe,
-        check_start_weights,
-        is_tested,
-    )
+    from dermassist.pooling import check_tested, is_tested  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
@@ -109,12 +104,13 @@ def protocol(
         remark("The paper's protocol: lesions leak into its test part, which also selects.")
     tested = [trial for trial in every if is_tested(trial, place)]
     recipe = read_config(config)
-    taught = teachers is not None
-    check_recipe(tested, place, recipe=recipe, weights=weights, taught=taught)
-    check_origin(tested, place)
+    check = partial(
+        check_tested, results=place, recipe=recipe, weights=weights, taught=teachers is not None
+    )
     due = [trial for trial in wanted if trial not in tested]
+    start = describe_init(init) if due else None
+    check(tested, start=start)
     if due:
-        check_start_weights(tested, place, described=describe_init(init))
         bench = _bench(recipe, dataset, due, init=init, weights=weights, cache=cache)
         bench = replace(bench, teachers=teachers)
         for trial in due:
@@ -128,10 +124,10 @@ def protocol(
             _run_trial(trial, bench, run, place)
         # Another command may have tested some in the meantime, with a recipe of its own.
         tested = [trial for trial in every if is_tested(trial, place)]
-        check_recipe(tested, place, recipe=recipe, weights=weights, taught=taught)
-        check_origin(tested, place)
-        check_start_weights(tested, place, described=describe_init(init))
-    _report(every, place, results / f"{name.value}.json", as_json=as_json)
+        check(tested, start=start)
+    if not tested:
+        raise DataError("no trial is tested yet; other processes are at those asked for")
+    _report(tested, place, results / f"{name.value}.json", of=len(every), as_json=as_json)
 
 
 def _run_trial(trial: Trial, bench: Bench, run: RunSettings, place: Path) -> None:
@@ -188,7 +184,7 @@ def _bench(
     )
 
 
-def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -> None:
+def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_json: bool) -> None:
     import numpy as np  # noqa: PLC0415
 
     from dermassist.evaluation.decision_tabulation import (  # noqa: PLC0415
@@ -198,21 +194,18 @@ def _report(every: Sequence[Trial], place: Path, path: Path, *, as_json: bool) -
     )
     from dermassist.evaluation.table import render_text  # noqa: PLC0415
     from dermassist.evaluation.tabulation import class_table, overall_table  # noqa: PLC0415
-    from dermassist.pooling import is_tested, summarise_trials, write_figures  # noqa: PLC0415
+    from dermassist.pooling import summarise_trials, write_figures  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
-    tested = [trial for trial in every if is_tested(trial, place)]
-    if not tested:
-        raise DataError("no trial is tested yet; other processes are at those asked for")
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    figures = summarise_trials(tested, place, of=len(every), random=random)
+    figures = summarise_trials(tested, place, of=of, random=random)
     write_figures(figures.report, place)
     write_text(path, json.dumps(figures.to_dict(), indent=1) + "\n")
     if as_json:
         say_json(figures.to_dict())
         return
     names = ", ".join(trial.name for trial in tested)
-    say(f"{len(tested)} of {len(every)} trials, answers pooled: {names}")
+    say(f"{len(tested)} of {of} trials, answers pooled: {names}")
     tables = [overall_table(figures.report), class_table(figures.report)]
     if figures.protocol == Protocol.PAPER.value:
         say(
