@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from dermassist.diagnosis import Diagnosis
@@ -68,6 +68,24 @@ class Measured:
         )
 
 
+@dataclass(frozen=True)
+class KnownFigures:
+    """What was measured of a model; ``None`` where nothing was, or nothing that can be read.
+
+    Attributes:
+        measured: its evaluation.
+        referral: what the referral threshold does on test images.
+        sets: what the prediction sets hold on test images.
+        unreadable: why some of it cannot be read, such as what another version wrote; ``None``
+            where all can, or there is none.
+    """
+
+    measured: Measured | None
+    referral: ReferralMeasures[Estimate] | None
+    sets: SetSummary | None
+    unreadable: str | None = None
+
+
 def read_measured(manifest: Manifest | None) -> Measured | None:
     """Return what a manifest says was measured on images that the model was not trained on.
 
@@ -113,26 +131,16 @@ def read_sets(manifest: Manifest | None) -> SetSummary | None:
     return from_document(SetSummary, dict(manifest.conformal.measured))
 
 
-def read_or_none(
-    read: Callable[[Manifest | None], T | None], manifest: Manifest | None
-) -> T | None:
-    """Return what one of the readers above finds, or nothing where another version wrote it."""
-    try:
-        return read(manifest)
-    except DataError:
-        return None
+def read_figures(manifest: Manifest | None) -> KnownFigures:
+    """Return what can be read of all that was measured of a model."""
+    lost: list[str] = []
 
-
-def unreadable(manifest: Manifest | None) -> str | None:
-    """Return why figures that a manifest holds are left out by ``read_or_none``, if any are."""
-    readers: tuple[Callable[[Manifest | None], object], ...] = (
-        read_measured,
-        read_referral,
-        read_sets,
-    )
-    for read in readers:
+    def known(read: Callable[[Manifest | None], T | None]) -> T | None:
         try:
-            read(manifest)
+            return read(manifest)
         except DataError as error:
-            return str(error)
-    return None
+            lost.append(str(error))
+            return None
+
+    figures = KnownFigures(known(read_measured), known(read_referral), known(read_sets))
+    return replace(figures, unreadable=lost[0]) if lost else figures

@@ -37,7 +37,9 @@ def summary_section(
             ),
             Signature(("Clinician's diagnosis", "Name", "Date and signature")),
             Paragraph("Limits of this answer:", "lead"),
-            Bullets((*(cited(limit) for limit in LIMITS), *_heatmap_worth(evidence.measured))),
+            Bullets(
+                (*(cited(limit) for limit in LIMITS), *_heatmap_worth(evidence.known.measured))
+            ),
             Facts(_model_rows(assessment, evidence)),
         ),
     )
@@ -79,7 +81,7 @@ def patient_page(evidence: Evidence) -> Section:
             ),
             Headline("The program's answer", prediction.diagnosis.full_name),
             Paragraph(cited(plain_words(prediction.diagnosis)), "plain"),
-            Paragraph(_plain_confidence(prediction, evidence.measured), "plain"),
+            Paragraph(_plain_confidence(prediction, evidence.known.measured), "plain"),
             Paragraph(_plain_referral(prediction), "plain"),
             Paragraph("What this means for you:", "plain"),
             Bullets(

@@ -13,13 +13,7 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
-from dermassist.measured import (
-    read_measured,
-    read_or_none,
-    read_referral,
-    read_sets,
-    unreadable,
-)
+from dermassist.measured import read_figures
 from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
@@ -215,20 +209,14 @@ def _case(
     explain: Diagnosis | None,
 ) -> _Case:
     prediction, info = assessment.prediction, assessment.image
-    measured = read_or_none(read_measured, manifest)
+    known = read_figures(manifest)
     shown = explain or prediction.diagnosis
     pixels = read_original(image, info)
     return _Case(
         assessment=assessment,
         patient=patient or _NO_PATIENT,
-        evidence=Evidence(
-            prediction,
-            manifest,
-            measured,
-            read_or_none(read_referral, manifest),
-            read_or_none(read_sets, manifest),
-        ),
-        words=explain_in_words(assessment, diagnosis=shown, measured=measured),
+        evidence=Evidence(prediction, manifest, known),
+        words=explain_in_words(assessment, diagnosis=shown, measured=known.measured),
         figures=explanation_figures(pixels, assessment.explanation, shown, info),
         pixels=pixels,
     )
@@ -297,7 +285,7 @@ def _classification_blocks(case: _Case) -> tuple[Block, ...]:
         Bullets(statements),
         *_missing_figures(case),
         Paragraph("How reliable this model is for this class:", "lead"),
-        Bullets(reliability(diagnosis, case.evidence.measured)),
+        Bullets(reliability(diagnosis, case.evidence.known.measured)),
     )
 
 
@@ -305,7 +293,7 @@ def _missing_figures(case: _Case) -> tuple[Block, ...]:
     """Say why figures are called not measured, where that is not why they are missing."""
     if case.evidence.manifest is None:
         return (Paragraph(not_at_hand(case.assessment.model), "warning"),)
-    if unreadable(case.evidence.manifest):
+    if case.evidence.known.unreadable is not None:
         return (Paragraph(UNREADABLE, "warning"),)
     return ()
 

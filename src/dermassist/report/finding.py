@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.conformal import SetSummary
-from dermassist.evaluation.decision import ReferralMeasures
 from dermassist.explain.words import FEW_IMAGES, percent, score, set_caveat
-from dermassist.measured import Measured
+from dermassist.measured import KnownFigures, Measured
 from dermassist.model.manifest import Manifest
 from dermassist.report.clinical import TEMPERATURE, Statement, cited
 from dermassist.report.content import Bar, Bars
@@ -39,16 +38,12 @@ class Evidence:
     Attributes:
         prediction: of the image.
         manifest: of the model, or ``None`` where it is not at hand.
-        measured: the model's evaluation, or ``None`` where there is none.
-        referral: what the referral threshold does on test images, or ``None``.
-        sets: what the prediction sets hold on test images, or ``None``.
+        known: what was measured of the model.
     """
 
     prediction: Prediction
     manifest: Manifest | None
-    measured: Measured | None
-    referral: ReferralMeasures[Estimate] | None
-    sets: SetSummary | None = None
+    known: KnownFigures
 
 
 def estimate_words(estimate: Estimate) -> str:
@@ -90,9 +85,9 @@ def calibration(evidence: Evidence) -> str:
     sentence = cited(
         Statement("The probabilities were calibrated on validation lesions.", TEMPERATURE)
     )
-    if evidence.measured is None:
+    if evidence.known.measured is None:
         return f"{sentence} Calibration error in the test: {NOT_MEASURED}."
-    error = evidence.measured.report.summary.overall.calibration_error
+    error = evidence.known.measured.report.summary.overall.calibration_error
     return f"{sentence} Expected calibration error in the test: {estimate_words(error)}."
 
 
@@ -111,7 +106,7 @@ def prediction_set(evidence: Evidence) -> tuple[str, ...]:
         codes = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         text += f" This is not guaranteed for {codes}: too few calibration lesions."
     caveat = set_caveat(evidence.prediction)
-    return (text, *((caveat,) if caveat else ()), _set_worth(evidence.sets))
+    return (text, *((caveat,) if caveat else ()), _set_worth(evidence.known.sets))
 
 
 def _set_worth(sets: SetSummary | None) -> str:
@@ -135,13 +130,13 @@ def referral_advice(evidence: Evidence) -> tuple[str, ...]:
         f"of {percent(referral.threshold)}, which was chosen on validation lesions for a "
         f"sensitivity of {percent(referral.target_sensitivity)}. {advice}"
     )
-    if evidence.referral is None:
+    if evidence.known.referral is None:
         worth = f"Sensitivity and specificity of the threshold in the test: {NOT_MEASURED}."
     else:
         worth = (
             "In the test, the threshold had a sensitivity of "
-            f"{estimate_words(evidence.referral.sensitivity)} and a specificity of "
-            f"{estimate_words(evidence.referral.specificity)}."
+            f"{estimate_words(evidence.known.referral.sensitivity)} and a specificity of "
+            f"{estimate_words(evidence.known.referral.specificity)}."
         )
     return sentence, worth
 

@@ -11,7 +11,7 @@ import streamlit as st
 from dermassist.cases import CaseBook
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, MODEL_VARIABLE, cases_folder
-from dermassist.measured import Measured, read_measured, read_or_none, unreadable
+from dermassist.measured import KnownFigures, read_figures
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,11 @@ class Model:
 
     Attributes:
         classifier: that answers.
-        measured: ``None`` where nothing was, or nothing that can be read.
-        unreadable: why some of it cannot be read; ``None`` where all can, or there is none.
+        known: what was measured of it, as far as it can be read.
     """
 
     classifier: Classifier
-    measured: Measured | None
-    unreadable: str | None = None
+    known: KnownFigures
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -34,9 +32,8 @@ def model() -> Model:
     """Load the model once for all sessions."""
     directory = os.environ.get(MODEL_VARIABLE)
     classifier = Classifier.load(Path(directory) if directory else None)
-    manifest = classifier.manifest
     # Figures of another version do not keep a model from answering.
-    return Model(classifier, read_or_none(read_measured, manifest), unreadable(manifest))
+    return Model(classifier, read_figures(classifier.manifest))
 
 
 @st.cache_resource(show_spinner="Opening the case book")

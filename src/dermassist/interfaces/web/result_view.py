@@ -24,7 +24,7 @@ from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.patient_form import patient_line
 from dermassist.interfaces.web.resources import case_book, model
 from dermassist.interfaces.web.text import escaped, unbroken
-from dermassist.measured import Measured, read_or_none, read_referral
+from dermassist.measured import Measured
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
@@ -96,7 +96,7 @@ def manifest_of(assessment: Assessment) -> Manifest | None:
 
 def measured_of(assessment: Assessment) -> Measured | None:
     """Return what was measured of the model that answered, if that is the loaded one."""
-    return model().measured if manifest_of(assessment) is not None else None
+    return model().known.measured if manifest_of(assessment) is not None else None
 
 
 def _show_answer(shown: Shown) -> None:
@@ -114,7 +114,7 @@ def _show_answer(shown: Shown) -> None:
     _show_set(prediction)
     if manifest_of(assessment) is None:
         st.warning(escaped(not_at_hand(assessment.model), longest=400))
-    elif model().unreadable is not None:
+    elif model().known.unreadable is not None:
         st.warning(UNREADABLE)
     for remark in (*assessment.quality.remarks, *assessment.image.notes):
         st.warning(escaped(remark, longest=400), icon=":material/visibility:")
@@ -142,7 +142,7 @@ def _show_referral(assessment: Assessment) -> None:
         f"{percent(referral.target_sensitivity)} of the malignant ones. "
     )
     # The answer stands without the figures of another version.
-    measured = read_or_none(read_referral, manifest_of(assessment))
+    measured = model().known.referral if manifest_of(assessment) is not None else None
     if measured is None:
         text += "Its sensitivity and specificity on test lesions: not measured."
     else:

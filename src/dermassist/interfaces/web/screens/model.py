@@ -44,10 +44,10 @@ def model_page() -> None:
     manifest = loaded.classifier.manifest
     st.title("Model", anchor=False)
     _show_facts(manifest, loaded.classifier.info.sha256)
-    if loaded.measured is not None:
-        _show_measured(loaded.measured, manifest)
-    elif loaded.unreadable is not None:
-        reason = escaped(loaded.unreadable, longest=400)
+    if loaded.known.measured is not None:
+        _show_measured(loaded.known.measured, manifest)
+    elif loaded.known.unreadable is not None:
+        reason = escaped(loaded.known.unreadable, longest=400)
         st.warning(
             "The performance of this model was measured by another version of DermAssist, whose "
             f"figures this one cannot read ({reason}). Measure it anew with "
