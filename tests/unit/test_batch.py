@@ -270,6 +270,13 @@ def images(tmp_path: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size: int) -> None:
+    # At the call, as long as nobody asks for an outcome.
+    with pytest.raises(ConfigError, match=f"batch_size must be at least 1, got {batch_size}"):
+        predict_files([], classifier, batch_size=batch_size)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100])
 def test_every_file_gets_its_own_answer(
     classifier: Classifier, images: list[Path], batch_size: int

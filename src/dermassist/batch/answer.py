@@ -18,7 +18,7 @@ import numpy as np
 from dermassist.batch.search import CLOSED, is_open
 from dermassist.errors import ImageError
 from dermassist.imaging import RasterImage, ReadingLimits, View, declared_size
-from dermassist.inference.classifier import Classifier
+from dermassist.inference.classifier import Classifier, check_batch_size
 from dermassist.results import Prediction
 
 #: Images in one forward pass; on one core larger batches were slower.
@@ -61,7 +61,18 @@ def predict_files(
         batch_size: images in one forward pass.
         pixel_aspect: width of a pixel divided by its height, for those that are square: others
             were not squeezed to squares.
+
+    Raises:
+        ConfigError: ``batch_size`` is below 1.
     """
+    check_batch_size(batch_size)
+    # A generator of its own, because one begins only when its first answer is asked for.
+    return _outcomes(paths, classifier, batch_size, pixel_aspect)
+
+
+def _outcomes(
+    paths: Sequence[Path], classifier: Classifier, batch_size: int, pixel_aspect: float
+) -> Iterator[FileOutcome]:
     # Two at least: while one reads a slow disk the other answers.
     workers = min(max(os.cpu_count() or 1, 2), _MOST_WORKERS)
     room = _Room(_MOST_PIXELS)

@@ -135,8 +135,7 @@ class Classifier:
             ImageError: an image cannot be read, when its batch's turn comes; those of earlier
                 batches were answered.
         """
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        check_batch_size(batch_size)
         views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
         # A generator of its own, because one begins only when its first answer is asked for.
         return self._predict_views(views, batch_size)
@@ -253,6 +252,16 @@ class Classifier:
             coverage=rule.coverage,
             not_guaranteed=tuple(d for d in Diagnosis if d.code in rule.not_guaranteed),
         )
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse a number of images that no forward pass can take.
+
+    Raises:
+        ConfigError: it is below 1.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -264,6 +264,7 @@ def test_details_that_somebody_else_saved_are_not_overwritten(
     field(app, "Body site").input("left arm")
     press(app, "Save details")
     assert not app.exception
+    assert "Saved at" not in plain(app)
     assert book.load(case_id).patient == theirs
     assert "not saved: Anna, left arm" in app.error[0].value.replace("\\", "")
     assert (field(app, "Patient ID").value, field(app, "Body site").value) == ("4711", "")
@@ -343,8 +344,11 @@ def test_what_a_full_disk_kept_from_being_saved_stays_to_be_sent_again(
     assert not app.exception
     assert field(app, "Name").value == "Anna"
     assert outcome_fields(app) == (str(DIAGNOSES[4]), "typed")
+    assert "Saved at" not in plain(app)
     press(app, "Record")
+    assert plain(app).count("Saved at") == 1
     press(app, "Save details")
+    assert plain(app).count("Saved at") == 2
     assert not app.error
     case = book.load(case_id)
     assert (case.patient.name, case.outcome) == (

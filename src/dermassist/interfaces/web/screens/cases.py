@@ -49,12 +49,14 @@ class Form:
         case: from which it was drawn: all that its user has seen.
         key: of its fields; another one whenever it is drawn anew.
         said: why it was, where somebody must know.
+        saved: when what it shows was stored from it; empty if it was not.
     """
 
     name: str
     case: Case
     key: str
     said: str = ""
+    saved: str = ""
 
 
 def forget_forms() -> None:
@@ -211,10 +213,10 @@ def _form(name: str, case: Case) -> Form:
     return form
 
 
-def _draw_anew(name: str, case: Case, said: str = "") -> Form:
+def _draw_anew(name: str, case: Case, said: str = "", saved: str = "") -> Form:
     # Fields of another key forget what they held.
     drawn = st.session_state[_DRAWN] = st.session_state.get(_DRAWN, 0) + 1
-    form = Form(name, case, f"{name} form {drawn}", said)
+    form = Form(name, case, f"{name} form {drawn}", said, saved)
     st.session_state[_FORMS] = {**st.session_state.get(_FORMS, {}), name: form}
     return form
 
@@ -225,17 +227,25 @@ def _save(change: Callable[[], Case], form: Form, entered: str) -> bool:
     What somebody else stored meanwhile must be seen first: the form then shows that, and says what
     was entered. After any other refusal the form stays as it is, to be corrected or sent again.
     """
-    said = ""
+    said, saved = "", ""
     try:
         case = change()
+        saved = f"Saved at {datetime.now(UTC):%H:%M:%S} UTC."
     except CaseChangedError as error:
         case = case_book().load(form.case.case_id)
         said = f"{error}. Entered, but not saved: {entered}."
     except DermAssistError as error:
         st.error(escaped(f"Not saved: {error}", longest=600))
         return False
-    _draw_anew(form.name, case, said)
+    _draw_anew(form.name, case, said, saved)
     return True
+
+
+def _show_saved(form: Form) -> None:
+    # The place is always there, so that nothing below moves and forgets what it held.
+    place = st.empty()
+    if form.saved:
+        place.caption(form.saved)
 
 
 def _show_patient(form: Form) -> bool:
@@ -245,6 +255,7 @@ def _show_patient(form: Form) -> bool:
     with st.form("patient"):
         patient = patient_form(form.key, case.patient)
         asked = st.form_submit_button("Save details")
+    _show_saved(form)
     if not asked or patient is None:
         return False
     given = patient
@@ -282,6 +293,7 @@ def _show_outcome(form: Form) -> bool:
             "Remarks", found, max_chars=LENGTH_LIMITS["remarks"], key=f"{form.key} found"
         )
         asked = st.form_submit_button("Record")
+    _show_saved(form)
     changed = False
     if asked and choice is None:
         st.error("Choose the final diagnosis first.")

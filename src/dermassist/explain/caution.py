@@ -1,0 +1,86 @@
+"""What must stand beside an answer, so that nobody takes it for more than it is.
+
+Every number here was counted on test images; what was not measured is left out or called so.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.evaluation.conformal import SetSummary
+from dermassist.explain.words import percent
+from dermassist.measured import Measured
+from dermassist.results import Prediction
+
+#: The network has no way to say that an image shows none of the seven.
+SUBJECT_NOT_CHECKED = (
+    "Whether the image shows a lesion was not checked: the model names one of its seven diagnoses "
+    "for healthy skin, for a photograph without a dermatoscope and for anything else as well."
+)
+NOT_HARMLESS = "This does not exclude a malignant lesion."
+
+
+def referral_line(prediction: Prediction) -> str | None:
+    """Say first and in one line whether referral is advised; ``None`` without a threshold."""
+    referral = prediction.referral
+    if referral is None:
+        return None
+    shares = (
+        f"the malignant diagnoses together (MEL, BCC, AKIEC) have {percent(referral.malignancy)}, "
+        f"the threshold is {percent(referral.threshold)}"
+    )
+    if not referral.advised:
+        return f"Referral threshold not reached: {shares}. {NOT_HARMLESS}"
+    if prediction.diagnosis.malignant:
+        return f"Referral advised: {shares}."
+    return f"Referral advised, although the most probable diagnosis is benign: {shares}."
+
+
+def missed_words(diagnosis: Diagnosis, measured: Measured | None) -> str | None:
+    """Say how many answers with a benign diagnosis were given to malignant lesions in the test.
+
+    Returns:
+        ``None`` for a malignant diagnosis, and where nothing was measured or answered so.
+    """
+    if measured is None or diagnosis.malignant:
+        return None
+    answered = [row[diagnosis.index] for row in measured.report.confusion]
+    if not sum(answered):
+        return None
+    malignant = sum(answered[other.index] for other in Diagnosis if other.malignant)
+    melanomas = answered[Diagnosis.MEL.index]
+    return (
+        f"Of the {sum(answered):,} test images answered with {diagnosis}, {malignant:,} "
+        f"({percent(malignant / sum(answered))}) showed a malignant lesion, {melanomas:,} of them "
+        "a melanoma."
+    )
+
+
+def set_warning(prediction: Prediction, sets: SetSummary | None) -> str | None:
+    """Say that a diagnosis outside the prediction set is not excluded, and how often it was true.
+
+    Args:
+        prediction: with or without a set.
+        sets: what was measured of such sets.
+
+    Returns:
+        ``None`` without a set.
+    """
+    members = prediction.prediction_set
+    if members is None:
+        return None
+    sentence = "A diagnosis outside the set is not excluded"
+    if sets is not None and not math.isnan(sets.lesion_coverage.value):
+        outside = percent(1.0 - sets.lesion_coverage.value)
+        sentence += f": in the test, the true diagnosis of {outside} of the lesions was outside"
+    if Diagnosis.MEL in members.diagnoses:
+        return f"{sentence}."
+    lacking = "Melanoma is not in this set, which does not exclude it"
+    if sets is not None:
+        covered = sets.class_coverage[Diagnosis.MEL.index].value
+        if not math.isnan(covered):
+            lacking += (
+                f": in the test, {percent(1.0 - covered)} of the melanoma images had such sets"
+            )
+    return f"{sentence}. {lacking}."
