@@ -62,6 +62,18 @@ def _size_remarks(quality: ImageQuality, size_px: int) -> list[str]:
     ]
 
 
+def _lesion_remark(share: float) -> str:
+    if share == 0.0:
+        return (
+            "No lesion found: nothing stands out from the rim of the view, unless the lesion fills "
+            "it. The model names one of its seven diagnoses all the same; do not rely on it."
+        )
+    return (
+        f"Little lesion found: what stands out from the rim covers {share:.1%} of the view, less "
+        "than in 99 % of the training images, unless the lesion fills it."
+    )
+
+
 def _range_remarks(quality: ImageQuality, reference: QualityReference) -> list[str]:
     """Return a sentence for each measure beyond 98 % of the training images."""
     remarks = []
@@ -75,10 +87,7 @@ def _range_remarks(quality: ImageQuality, reference: QualityReference) -> list[s
         remarks.append("Bright: brighter than 99 % of the training images.")
     lesion, least = quality.lesion_share, reference.lesion_share
     if lesion is not None and least is not None and lesion < least:
-        remarks.append(
-            f"Little lesion, or one that fills the view: what stands out from the rim covers "
-            f"{lesion:.1%} of the view, less than in 99 % of the training images."
-        )
+        remarks.append(_lesion_remark(lesion))
     if quality.overexposed_share > max(reference.overexposed_share, 0.01):
         share = f"{quality.overexposed_share:.0%}"
         remarks.append(f"Over-exposed: {share} of the view is white, more than in training images.")

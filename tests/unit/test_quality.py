@@ -119,5 +119,13 @@ def test_little_lesion_is_remarked_on_and_only_where_it_was_measured() -> None:
     raster = RasterImage(view, 224, 224, sha256="")
     for least, remarked in ((0.02, True), (0.001, False), (None, False)):
         reference = replace(REFERENCE, lesion_share=least)
-        judged = judge_quality(view, raster, reference, size_px=224)
-        assert any(remark.startswith("Little lesion,") for remark in judged.remarks) is remarked
+        remarks = judge_quality(view, raster, reference, size_px=224).remarks
+        assert any(remark.startswith("Little lesion found:") for remark in remarks) is remarked
+
+
+def test_nothing_that_stands_out_is_called_no_lesion() -> None:
+    view = np.full((224, 224, 3), 180, np.uint8)
+    reference = replace(REFERENCE, lesion_share=0.02)
+    judged = judge_quality(view, RasterImage(view, 224, 224, sha256=""), reference, size_px=224)
+    assert judged.lesion_share == 0.0
+    assert any(remark.startswith("No lesion found:") for remark in judged.remarks)

@@ -18,6 +18,7 @@ SUBJECT_NOT_CHECKED = (
     "Whether the image shows a lesion was not checked: the model names one of its seven diagnoses "
     "for healthy skin, for a photograph without a dermatoscope and for anything else as well."
 )
+OUTSIDE_THE_SET = "A diagnosis outside the set is not excluded."
 NOT_HARMLESS = "This does not exclude a malignant lesion."
 
 
@@ -67,20 +68,27 @@ def set_warning(prediction: Prediction, sets: SetSummary | None) -> str | None:
     Returns:
         ``None`` without a set.
     """
-    members = prediction.prediction_set
-    if members is None:
+    if prediction.prediction_set is None:
         return None
-    sentence = "A diagnosis outside the set is not excluded"
+    sentence = OUTSIDE_THE_SET
     if sets is not None and not math.isnan(sets.lesion_coverage.value):
         outside = percent(1.0 - sets.lesion_coverage.value)
-        sentence += f": in the test, the true diagnosis of {outside} of the lesions was outside"
-    if Diagnosis.MEL in members.diagnoses:
-        return f"{sentence}."
-    lacking = "Melanoma is not in this set, which does not exclude it"
-    if sets is not None:
-        covered = sets.class_coverage[Diagnosis.MEL.index].value
-        if not math.isnan(covered):
-            lacking += (
-                f": in the test, {percent(1.0 - covered)} of the melanoma images had such sets"
-            )
-    return f"{sentence}. {lacking}."
+        sentence += f" In the test, the true diagnosis of {outside} of the lesions was outside."
+    melanoma = melanoma_outside_words(prediction, sets)
+    return sentence if melanoma is None else f"{sentence} {melanoma}"
+
+
+def melanoma_outside_words(prediction: Prediction, sets: SetSummary | None) -> str | None:
+    """Say that melanoma is not in the set, and how often the sets of melanomas lacked it.
+
+    Returns:
+        ``None`` where it is in the set, or there is no set.
+    """
+    members = prediction.prediction_set
+    if members is None or Diagnosis.MEL in members.diagnoses:
+        return None
+    words = "Melanoma is not in this set, which does not exclude it"
+    covered = math.nan if sets is None else sets.class_coverage[Diagnosis.MEL.index].value
+    if math.isnan(covered):
+        return f"{words}."
+    return f"{words}: in the test, {percent(1.0 - covered)} of the melanoma images had such sets."

@@ -47,11 +47,11 @@ class Statement:
 
 _BENIGN_ADVICE = Statement(
     "This class is benign. Such an answer does not exclude a malignant lesion: one that changes, "
-    "or that worries its bearer or reader, should be assessed by a clinician."
+    "or that worries its bearer or reader, should be assessed by a dermatologist."
 )
 _MALIGNANT_ADVICE = Statement(
-    "This class counts as malignant here: the lesion should be assessed by a clinician, whatever "
-    "the confidence."
+    "This class counts as malignant here: the lesion should be assessed by a dermatologist, "
+    "whatever the confidence."
 )
 
 _PARTICULARS: dict[Diagnosis, tuple[str, ...]] = {
@@ -70,12 +70,7 @@ _PARTICULARS: dict[Diagnosis, tuple[str, ...]] = {
         ),
     ),
     Diagnosis.DF: ("It is the rarest class of the data set: 115 of 10,015 images.",),
-    Diagnosis.MEL: (
-        (
-            "The data set includes melanoma in situ, but neither non-pigmented nor subungual, "
-            "ocular or mucosal melanoma: of these the model has learned nothing."
-        ),
-    ),
+    Diagnosis.MEL: ("In the data set the class includes melanoma in situ.",),
     Diagnosis.NV: ("The variants may differ much from each other in dermatoscopy.",),
     Diagnosis.VASC: ("It is a rare class of the data set: 142 of 10,015 images.",),
 }
@@ -91,13 +86,16 @@ _PLAIN: dict[Diagnosis, str] = {
         "body, but it keeps growing where it is if nothing is done."
     ),
     Diagnosis.BKL: (
-        "Benign keratoses are harmless growths of the skin, such as age warts and sun spots."
+        "Benign keratoses are growths or flat marks of the skin, many of them from age or "
+        "sunlight; they are usually harmless."
     ),
-    Diagnosis.DF: "A dermatofibroma is a harmless growth, sometimes left by a small injury.",
+    Diagnosis.DF: (
+        "A dermatofibroma is a small growth, usually harmless and sometimes left by a small injury."
+    ),
     Diagnosis.MEL: (
         "Melanoma is a skin cancer of the cells that make pigment. Found early, it can be cured."
     ),
-    Diagnosis.NV: "A melanocytic nevus is a mole: a harmless growth of pigment cells.",
+    Diagnosis.NV: ("A melanocytic nevus is a mole: a growth of pigment cells, usually harmless."),
     Diagnosis.VASC: (
         "Vascular lesions are spots made of small blood vessels, or of a little blood in the skin."
     ),
@@ -107,6 +105,15 @@ _PLAIN: dict[Diagnosis, str] = {
 LIMITS: tuple[Statement, ...] = (
     Statement(
         "The model knows seven diagnoses. It answers an image of anything else with one of them."
+    ),
+    Statement(
+        "Invasive squamous cell carcinoma, Merkel cell carcinoma and other cancers of the skin are "
+        "not among the seven: such a lesion is given one of their names, possibly a benign one."
+    ),
+    Statement(
+        "No melanoma without pigment, under a nail, in the eye or on a mucous membrane was among "
+        "the images that it learned from.",
+        HAM10000,
     ),
     Statement(
         "It learned from dermatoscopic images of pigmented lesions from Austria and Australia.",

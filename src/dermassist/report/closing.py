@@ -18,7 +18,8 @@ from dermassist.report.content import (
 from dermassist.report.finding import NOT_MEASURED, Evidence, estimate_words, referral_value
 from dermassist.results import Assessment, Prediction
 
-SUMMARY_TITLE = "Final Diagnostic Summary"
+#: The paper's heading, and whose summary it is.
+SUMMARY_TITLE = "Final Diagnostic Summary (output of the program)"
 PATIENT_TITLE = "In plain words, for the patient"
 
 
@@ -57,43 +58,65 @@ def output_table(prediction: Prediction, words: Words, options: ReportOptions) -
         title="Table I. Output summary for this skin lesion",
         header=("Parameter", "Value", "Description"),
         rows=(
-            ("Predicted Class", str(prediction.diagnosis), "Final classification label"),
+            ("Predicted Class", str(prediction.diagnosis), "The most probable class"),
             ("Confidence Score", percent(prediction.confidence), "Probability of the prediction"),
             ("Grad-CAM Status", "Successful", drawn),
             ("Heatmap Files", files, "Where the model found evidence"),
-            ("Prediction Set", names or "empty", "Diagnoses that were not excluded"),
+            ("Prediction Set", names or "empty", "Others are not excluded"),
             ("Referral", referral_value(prediction), "By the malignant classes together"),
         ),
     )
 
 
-def patient_page(evidence: Evidence) -> Section:
-    """Return a page without technical words."""
+def patient_page(evidence: Evidence, spot: Facts) -> Section:
+    """Return a page without technical words.
+
+    Args:
+        evidence: what the sentences rest on.
+        spot: whose and which spot it is; the page is handed out alone.
+    """
     prediction = evidence.prediction
     return Section(
         PATIENT_TITLE,
         (
+            spot,
+            *_plain_warning(prediction),
             Paragraph(
-                "A computer program looked at a picture of a spot on your skin, taken with a "
-                "special magnifier. It compared the picture with thousands of others. It cannot "
-                "examine you and knows nothing else about you.",
+                "A computer program looked at a picture of this spot on your skin, taken with a "
+                "special magnifier. It learned from thousands of such pictures. It cannot examine "
+                "you and knows nothing else about you.",
                 "plain",
             ),
             Headline("The program's answer", prediction.diagnosis.full_name),
-            Paragraph(cited(plain_words(prediction.diagnosis)), "plain"),
+            Paragraph(plain_words(prediction.diagnosis).text, "plain"),
             Paragraph(_plain_confidence(prediction, evidence.known.measured), "plain"),
             Paragraph(_plain_referral(prediction), "plain"),
             Paragraph("What this means for you:", "plain"),
             Bullets(
                 (
                     "This page is not a diagnosis. Such programs make mistakes, also when sure.",
-                    "Your clinician decides what the spot is. Talk with them about this page.",
+                    "Your doctor decides what the spot is. Talk with them about this page.",
                     "If the spot changes or worries you, show it to a doctor in any case.",
                 ),
                 "plain",
             ),
         ),
     )
+
+
+def _plain_warning(prediction: Prediction) -> tuple[Paragraph, ...]:
+    """Say first what matters most; nothing where no visit is advised."""
+    if prediction.referral is None or not prediction.referral.advised:
+        return ()
+    text = (
+        "Please have this spot looked at by a skin doctor. The program cannot rule out skin cancer."
+    )
+    if not prediction.diagnosis.malignant:
+        text += (
+            " The kind that it found most likely is usually harmless, but other kinds, some of "
+            "them cancer, are possible."
+        )
+    return (Paragraph(text, "warning"),)
 
 
 def _heatmap_worth(measured: Measured | None) -> tuple[str, ...]:
@@ -153,18 +176,12 @@ def _of_hundred(share: float) -> str:
 def _plain_referral(prediction: Prediction) -> str:
     referral = prediction.referral
     together = (
-        "For the three kinds that are, or can become, skin cancer the program's number is "
-        f"{percent(prediction.malignancy)} together."
+        f"The program gives {percent(prediction.malignancy)} to the three kinds that are, or can "
+        "become, skin cancer."
     )
     if referral is None:
-        return f"{together} From which number on one should worry was not measured."
+        return f"{together} From which number on a doctor should look was not measured."
+    mark = f"From {percent(referral.threshold)} on it advises a visit to a skin doctor."
     if referral.advised:
-        return (
-            f"{together} This is at or above the mark of {percent(referral.threshold)}, from which "
-            "on the spot should be looked at by a skin doctor."
-        )
-    return (
-        f"{together} This is below the mark of {percent(referral.threshold)}, from which on the "
-        "program advises a visit to a skin doctor. Being below it is no proof that the spot is "
-        "harmless."
-    )
+        return f"{together} {mark}"
+    return f"{together} {mark} A lower number does not mean that the spot is harmless."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError
+from dermassist.explain.caution import SUBJECT_NOT_CHECKED, referral_line
 from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
 from dermassist.measured import read_figures
@@ -115,13 +116,16 @@ def build_report(
         sections=(
             Section("Patient Information", _patient_blocks(case.patient)),
             Section("Image Details", _image_blocks(case, manifest)),
-            Section("Model Classification Result", _classification_blocks(case)),
+            Section(
+                "Model Classification Result",
+                (*_outcome_blocks(options.outcome), *_classification_blocks(case)),
+            ),
             Section("Confidence Level", _confidence_blocks(case)),
             Section("Explainable AI (Grad-CAM) Visualizations", _explanation_blocks(case)),
             summary_section(case.assessment, case.evidence, case.words, options),
         ),
         sources=tuple(source.text for source in SOURCES),
-        patient_page=patient_page(case.evidence) if options.patient_page else None,
+        patient_page=patient_page(case.evidence, _spot(case)) if options.patient_page else None,
     )
 
 
@@ -247,6 +251,19 @@ def _patient_blocks(patient: PatientDetails) -> tuple[Block, ...]:
     return (Facts(tuple((label, value or _NOT_STATED) for label, value in rows)),)
 
 
+def _spot(case: _Case) -> Facts:
+    """Return whose spot it is and which, for a page that is handed out alone."""
+    patient = case.patient
+    named = " ".join(part for part in (patient.patient_id, patient.name) if part)
+    rows = (
+        ("Patient", named or _NOT_STATED),
+        ("Place on the body", patient.body_site or _NOT_STATED),
+        ("Date", time_words(case.assessment.created)),
+        ("File", case.assessment.image.name),
+    )
+    return Facts(rows, original_figure(case.pixels, caption="The picture of the spot"))
+
+
 def _image_blocks(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
     info, quality = case.assessment.image, case.assessment.quality
     rows = (
@@ -268,25 +285,43 @@ def _image_blocks(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
 def _quality_verdict(case: _Case, manifest: Manifest | None) -> tuple[Block, ...]:
     if manifest is None or manifest.quality_reference is None:
         text = "Usual range of sharpness and exposure: not measured for this model."
-        return (Paragraph(text, "note"),)
-    if case.assessment.quality.remarks:
-        return ()
-    text = "Image quality: within the range of the training images, nothing to remark."
-    return (Paragraph(text, "note"),)
+    elif case.assessment.quality.remarks:
+        text = ""
+    else:
+        text = "Sharpness, exposure and outline are within the range of the training images."
+    return (Paragraph(f"{text} {SUBJECT_NOT_CHECKED}".strip(), "note"),)
 
 
 def _classification_blocks(case: _Case) -> tuple[Block, ...]:
-    diagnosis = case.evidence.prediction.diagnosis
-    kind = "Counts as malignant" if diagnosis.malignant else "Benign class"
+    prediction = case.evidence.prediction
+    diagnosis = prediction.diagnosis
+    kind = "counts as malignant" if diagnosis.malignant else "is benign"
     statements = tuple(cited(statement) for statement in interpretation(diagnosis))
     return (
-        Headline("Predicted Category", str(diagnosis), kind),
+        Headline("Predicted Category", str(diagnosis), f"The most probable class; it {kind}"),
+        *_referral_blocks(prediction),
         Paragraph("Clinical interpretation of this class in general:", "lead"),
         Bullets(statements),
         *_missing_figures(case),
         Paragraph("How reliable this model is for this class:", "lead"),
         Bullets(reliability(diagnosis, case.evidence.known.measured)),
     )
+
+
+def _outcome_blocks(outcome: str) -> tuple[Block, ...]:
+    """Say what is known beside what the program answered without knowing it."""
+    if not outcome:
+        return ()
+    text = f"Outcome recorded: {outcome}. All below is what the program answered by itself."
+    return (Paragraph(text, "warning"),)
+
+
+def _referral_blocks(prediction: Prediction) -> tuple[Block, ...]:
+    """Say beside the answer what must not be found only on a later page."""
+    line = referral_line(prediction)
+    if line is None or prediction.referral is None:
+        return ()
+    return (Paragraph(line, "warning" if prediction.referral.advised else "body"),)
 
 
 def _missing_figures(case: _Case) -> tuple[Block, ...]:

@@ -22,6 +22,7 @@ class ReportOptions:
         paper: ``"A4"`` or ``"Letter"``.
         patient_page: add a page in plain words for the patient.
         heatmap_files: names of picture files that were saved beside the report, if any.
+        outcome: what the lesion turned out to be and how that is known, if it is.
 
     Raises:
         ConfigError: the paper is neither.
@@ -30,6 +31,7 @@ class ReportOptions:
     paper: str = "A4"
     patient_page: bool = False
     heatmap_files: tuple[str, ...] = ()
+    outcome: str = ""
 
     def __post_init__(self) -> None:
         if self.paper not in PAPERS:

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.conformal import SetSummary
+from dermassist.explain.caution import (
+    NOT_HARMLESS,
+    OUTSIDE_THE_SET,
+    melanoma_outside_words,
+    missed_words,
+)
 from dermassist.explain.words import FEW_IMAGES, percent, score, set_caveat
 from dermassist.measured import KnownFigures, Measured
 from dermassist.model.manifest import Manifest
@@ -69,7 +75,12 @@ def reliability(diagnosis: Diagnosis, measured: Measured | None) -> tuple[str, .
     if measured is None:
         return (f"Reliability: {NOT_MEASURED} for this model.",)
     row = measured.of_class(diagnosis)
-    sentences = [_precision_words(diagnosis, measured), _recall_words(diagnosis, measured)]
+    missed = missed_words(diagnosis, measured)
+    sentences = [
+        _precision_words(diagnosis, measured),
+        *((missed,) if missed else ()),
+        _recall_words(diagnosis, measured),
+    ]
     if 0 < row.lesions < FEW_IMAGES:
         sentences.append(f"Only {row.lesions} test lesions were of this class; this says little.")
     if measured.protocol:
@@ -92,7 +103,7 @@ def calibration(evidence: Evidence) -> str:
 
 
 def prediction_set(evidence: Evidence) -> tuple[str, ...]:
-    """Say which diagnoses could not be excluded, with which promise, and how it was kept."""
+    """Say which diagnoses are in the set, with which promise, and how it was kept."""
     members = evidence.prediction.prediction_set
     if members is None:
         return (f"Prediction set: {NOT_MEASURED} for this model.",)
@@ -105,8 +116,13 @@ def prediction_set(evidence: Evidence) -> tuple[str, ...]:
     if members.not_guaranteed:
         codes = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
         text += f" This is not guaranteed for {codes}: too few calibration lesions."
-    caveat = set_caveat(evidence.prediction)
-    return (text, *((caveat,) if caveat else ()), _set_worth(evidence.known.sets))
+    sets = evidence.known.sets
+    cautions = (
+        set_caveat(evidence.prediction),
+        OUTSIDE_THE_SET,
+        melanoma_outside_words(evidence.prediction, sets),
+    )
+    return (text, " ".join(caution for caution in cautions if caution), _set_worth(sets))
 
 
 def _set_worth(sets: SetSummary | None) -> str:
@@ -198,8 +214,8 @@ def _recall_words(diagnosis: Diagnosis, measured: Measured) -> str:
 
 def _relation(referral: Referral) -> tuple[str, str]:
     if referral.advised:
-        return "reaches", "An assessment by a clinician is advised."
-    return "is below", "This does not exclude a malignant lesion."
+        return "reaches", "An assessment by a dermatologist is advised."
+    return "is below", NOT_HARMLESS
 
 
 def _short(share: float) -> str:

@@ -14,12 +14,20 @@ from PIL import Image
 
 from dermassist import Classifier, assess
 from dermassist.diagnosis import CODES, Diagnosis
+from dermassist.explain.caution import (
+    SUBJECT_NOT_CHECKED,
+    missed_words,
+    referral_line,
+    set_warning,
+)
 from dermassist.explain.overlay import render_heatmap, render_overlay
 from dermassist.explain.words import set_caveat
 from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.measured import KnownFigures, read_figures
 from dermassist.model.bundle import read_bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
-from dermassist.results import Assessment
+from dermassist.results import Assessment, Prediction
+from dermassist.sample import sample_path
 
 from .conftest import Run
 
@@ -98,8 +106,8 @@ def test_no_share_is_rounded_to_certainty(run: Run, photo: Path, sure_bundle: Pa
     assert f"  more than 99.9 %  {prediction.diagnosis}" in outcome.lines
     assert sum(line.startswith("   less than 0.1 %  ") for line in outcome.lines) == 6
     assert re.search(r" 0\.0 ?%|\D0 ?%|100(\.0)? ?%", outcome.out) is None
-    (together,) = (line for line in outcome.lines if line.startswith("Malignant together"))
-    assert "the referral threshold of less than 0.1 %" in together
+    (referral,) = (line for line in outcome.lines if line.startswith("Referral "))
+    assert "the threshold is less than 0.1 %" in referral
 
 
 def test_classes_without_a_promise_are_named_beside_the_set(
@@ -111,7 +119,29 @@ def test_classes_without_a_promise_are_named_beside_the_set(
         f"Prediction set (90 %): {predicted}. Not guaranteed for DF, VASC: too few calibration "
         "lesions." in outcome.lines
     )
-    assert "Prediction set" not in run("analyze", photo, "--model", tiny_bundle).out
+    unmeasured = run("analyze", photo, "--model", tiny_bundle).lines
+    assert "Prediction set: not measured for this model." in unmeasured
+    assert "Referral threshold: not measured for this model." in unmeasured
+
+
+def test_what_app_and_report_say_beside_an_answer_is_said_here_too(run: Run) -> None:
+    outcome = run("analyze", "--sample")
+    prediction, known = assess_sample()
+    for sentence in (
+        referral_line(prediction),
+        missed_words(prediction.diagnosis, known.measured),
+        set_warning(prediction, known.sets),
+        SUBJECT_NOT_CHECKED,
+    ):
+        assert sentence is not None
+        assert sentence in outcome.lines
+
+
+def assess_sample() -> tuple[Prediction, KnownFigures]:
+    classifier = Classifier.load()
+    prediction = classifier.predict(sample_path())
+    assert not prediction.diagnosis.malignant
+    return prediction, read_figures(classifier.manifest)
 
 
 @pytest.mark.parametrize("empty", [True, False])

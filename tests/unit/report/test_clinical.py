@@ -24,7 +24,7 @@ def test_every_clinical_sentence_has_its_source(diagnosis: Diagnosis) -> None:
     assert all(statement.source is HAM10000 for statement in facts)
     assert plain_words(diagnosis).source is HAM10000
     assert advice.source is None
-    assert "assessed by a clinician" in advice.text
+    assert "assessed by a dermatologist" in advice.text
 
 
 @pytest.mark.parametrize("diagnosis", Diagnosis)
@@ -40,6 +40,12 @@ def test_no_treatment_is_advised(diagnosis: Diagnosis) -> None:
 
     for statement in statements:
         assert not any(word in statement.text.lower() for word in TREATMENTS)
+
+
+def test_what_the_model_cannot_know_is_said_whatever_it_answers() -> None:
+    limits = " ".join(limit.text for limit in LIMITS)
+    assert "Invasive squamous cell carcinoma" in limits
+    assert "No melanoma without pigment, under a nail" in limits
 
 
 def test_citations_number_the_list_of_sources() -> None:

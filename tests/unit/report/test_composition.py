@@ -17,6 +17,12 @@ from dermassist.assessment import assess
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.explain.caution import (
+    OUTSIDE_THE_SET,
+    SUBJECT_NOT_CHECKED,
+    missed_words,
+    referral_line,
+)
 from dermassist.explain.words import FEW_IMAGES
 from dermassist.imaging import Preprocessing, read_image
 from dermassist.inference.classifier import Classifier
@@ -24,8 +30,20 @@ from dermassist.measured import read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.patient import PatientDetails
 from dermassist.report import UNREADABLE, ReportContent, ReportOptions, build_report
+from dermassist.report.closing import SUMMARY_TITLE
 from dermassist.report.composition import same_model
-from dermassist.report.content import Bars, Figures, Signature, Table, texts, time_words
+from dermassist.report.content import (
+    Bars,
+    Block,
+    Facts,
+    Figures,
+    Headline,
+    Paragraph,
+    Signature,
+    Table,
+    texts,
+    time_words,
+)
 from dermassist.report.finding import estimate_words
 from dermassist.results import Assessment, PredictionSet
 from dermassist.sample import SAMPLE_WORDS, sample_path
@@ -46,7 +64,7 @@ PAPER_SECTIONS = (
     "Model Classification Result",
     "Confidence Level",
     "Explainable AI (Grad-CAM) Visualizations",
-    "Final Diagnostic Summary",
+    SUMMARY_TITLE,
 )
 
 
@@ -71,7 +89,7 @@ def test_what_was_not_measured_says_so(lesion_pixels: NDArray[np.uint8]) -> None
     assert "Referral threshold: not measured" in confidence
     assert "not measured" in said(content, "Image Details")
     assert "not measured" in said(content, "Explainable AI (Grad-CAM) Visualizations")
-    assert said(content, "Final Diagnostic Summary").count("not measured") == 4
+    assert said(content, SUMMARY_TITLE).count("not measured") == 4
 
 
 def test_reliability_is_that_of_the_class(
@@ -105,8 +123,62 @@ def test_referral_threshold_comes_with_its_worth(
 
     text = said(content, "Confidence Level")
     assert "This reaches the referral threshold of 12 %" in text
-    assert "An assessment by a clinician is advised." in text
+    assert "An assessment by a dermatologist is advised." in text
     assert f"specificity of {specificity:.0%}".replace("%", " %") in text
+
+
+@pytest.mark.parametrize("top", [Diagnosis.NV, Diagnosis.MEL])
+def test_referral_stands_beside_the_answer(
+    lesion_pixels: NDArray[np.uint8], top: Diagnosis
+) -> None:
+    for confidence, stands_out in ((0.6, True), (0.999, top is Diagnosis.MEL)):
+        assessment = make_assessment(top=top, confidence=confidence)
+        content = build_report(assessment, None, image=lesion_pixels)
+        headline, referral, *_ = content.section("Model Classification Result").blocks
+        assert isinstance(headline, Headline)
+        assert f"it {'counts as malignant' if top.malignant else 'is benign'}" in headline.remark
+        assert isinstance(referral, Paragraph)
+        assert referral.text == referral_line(assessment.prediction)
+        assert (referral.role == "warning") is stands_out
+
+
+def test_a_benign_answer_says_how_often_it_was_a_cancer(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    def said_of(top: Diagnosis) -> str:
+        content = build_report(make_assessment(top=top), measured_manifest, image=lesion_pixels)
+        return said(content, "Model Classification Result")
+
+    missed = missed_words(Diagnosis.NV, read_measured(measured_manifest))
+    assert missed is not None
+    assert missed in said_of(Diagnosis.NV)
+    assert "showed a malignant lesion" not in said_of(Diagnosis.MEL)
+
+
+def test_a_diagnosis_outside_the_set_is_not_excluded(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    def said_of(top: Diagnosis) -> str:
+        assessment = make_assessment(top=top, confidence=0.95)
+        return said(
+            build_report(assessment, measured_manifest, image=lesion_pixels), "Confidence Level"
+        )
+
+    for top in (Diagnosis.NV, Diagnosis.MEL):
+        assert OUTSIDE_THE_SET in said_of(top)
+        assert ("Melanoma is not in this set" in said_of(top)) is (top is Diagnosis.NV)
+
+
+def test_a_known_outcome_stands_before_the_answer(lesion_pixels: NDArray[np.uint8]) -> None:
+    def first(outcome: str) -> object:
+        options = ReportOptions(outcome=outcome)
+        content = build_report(make_assessment(), None, image=lesion_pixels, options=options)
+        return content.section("Model Classification Result").blocks[0]
+
+    known = first("Melanoma (MEL), histology")
+    assert isinstance(known, Paragraph)
+    assert known.text.startswith("Outcome recorded: Melanoma (MEL), histology.")
+    assert isinstance(first(""), Headline)
 
 
 def test_prediction_sets_come_with_their_worth(
@@ -214,7 +286,7 @@ def test_bars_are_the_seven_probabilities_and_the_malignant_sum(
 def test_table_i_has_the_rows_of_the_paper(lesion_pixels: NDArray[np.uint8]) -> None:
     options = ReportOptions(heatmap_files=("gradcam_output.png",))
     content = build_report(make_assessment(), None, image=lesion_pixels, options=options)
-    blocks = content.section("Final Diagnostic Summary").blocks
+    blocks = content.section(SUMMARY_TITLE).blocks
     (table,) = (block for block in blocks if isinstance(block, Table))
 
     rows = {row[0]: row[1] for row in table.rows}
@@ -276,6 +348,45 @@ def test_patient_page_only_where_wanted(lesion_pixels: NDArray[np.uint8]) -> Non
     assert "This page is not a diagnosis" in page
     assert "logit" not in page
     assert "Grad-CAM" not in page
+
+
+def test_the_patient_page_tells_whose_spot_it_is_and_warns_first(
+    lesion_pixels: NDArray[np.uint8],
+) -> None:
+    patient = PatientDetails(patient_id="4711", name="Eva", body_site="left arm")
+    options = ReportOptions(patient_page=True)
+
+    def page(top: Diagnosis, confidence: float) -> tuple[Block, ...]:
+        content = build_report(
+            make_assessment(top=top, confidence=confidence),
+            None,
+            image=lesion_pixels,
+            patient=patient,
+            options=options,
+        )
+        assert content.patient_page is not None
+        return content.patient_page.blocks
+
+    spot, warning, *_ = page(Diagnosis.NV, 0.6)
+    assert isinstance(spot, Facts)
+    assert dict(spot.rows)["Patient"] == "4711 Eva"
+    assert dict(spot.rows)["Place on the body"] == "left arm"
+    assert spot.figure is not None
+    assert isinstance(warning, Paragraph)
+    assert warning.role == "warning"
+    assert "looked at by a skin doctor" in warning.text
+    assert "usually harmless, but other kinds" in warning.text
+    assert "usually harmless" not in "".join(texts(page(Diagnosis.MEL, 0.9)[1]))
+    assert "looked at by a skin doctor" not in "".join(texts(page(Diagnosis.NV, 0.999)))
+    assert "[1]" not in "".join(texts(page(Diagnosis.NV, 0.999)))
+
+
+def test_whether_the_image_shows_a_lesion_was_not_checked(
+    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+) -> None:
+    for manifest in (None, measured_manifest):
+        content = build_report(make_assessment(), manifest, image=lesion_pixels)
+        assert SUBJECT_NOT_CHECKED in said(content, "Image Details")
 
 
 def test_quality_remarks_and_reading_notes_are_shown(lesion_pixels: NDArray[np.uint8]) -> None:

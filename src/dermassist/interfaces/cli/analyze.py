@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from dermassist.diagnosis import Diagnosis
     from dermassist.imaging import RasterImage
+    from dermassist.model.manifest import Manifest
     from dermassist.report import ReportOptions
     from dermassist.results import Assessment, PredictionSet
 
@@ -141,6 +142,8 @@ def analyze(
         for note in notes:
             remark(note)
         _say_assessment(assessment, drawing.diagnosis, sample=sample, with_report=pdf)
+        for line in _details(assessment, classifier.manifest):
+            say(line)
         say(f"Written to {out}{'/' if str(out) != '/' else ''} in {elapsed:.1f} s.")
         say(NOTICE)
 
@@ -291,41 +294,45 @@ def _say_assessment(
         say("Image: the bundled sample, drawn by a program; it shows no patient and no disease.")
     if shown is not prediction.diagnosis:
         say(f"Both pictures explain {shown}, as asked, not the prediction.")
-    for line in _details(assessment):
-        say(line)
 
 
-def _details(assessment: Assessment) -> list[str]:
-    from dermassist.explain.words import percent, set_caveat  # noqa: PLC0415 - keeps --help fast
+def _details(assessment: Assessment, manifest: Manifest) -> list[str]:
+    """Return what app and report say beside an answer as well."""
+    from dermassist.explain.caution import (  # noqa: PLC0415 - keeps --help fast
+        SUBJECT_NOT_CHECKED,
+        missed_words,
+        referral_line,
+        set_warning,
+    )
+    from dermassist.explain.words import percent, set_caveat  # noqa: PLC0415
+    from dermassist.measured import read_figures  # noqa: PLC0415
 
-    prediction = assessment.prediction
+    prediction, known = assessment.prediction, read_figures(manifest)
     kind = "calibrated" if prediction.calibrated else "not calibrated"
     shares = [(percent(share), diagnosis) for diagnosis, share in prediction.ranked]
     width = max(len(share) for share, _ in shares)
     lines = [f"Probabilities ({kind}):"]
     lines += [f"  {share:>{width}}  {diagnosis}" for share, diagnosis in shares]
-    referral = prediction.referral
-    if referral is not None:
-        relation = "reaches" if referral.advised else "is below"
-        lines.append(
-            f"Malignant together (mel, bcc, akiec): {percent(referral.malignancy)}; this "
-            f"{relation} the referral threshold of {percent(referral.threshold)}."
-        )
-    if prediction.prediction_set is not None:
-        lines.append(_set_words(prediction.prediction_set))
-    caveat = set_caveat(prediction)
-    if caveat is not None:
-        lines.append(caveat)
-    lines += [
-        f"Image: {sentence}" for sentence in (*assessment.quality.remarks, *assessment.image.notes)
-    ]
-    return lines
+    lines += filter(
+        None,
+        (
+            referral_line(prediction) or "Referral threshold: not measured for this model.",
+            missed_words(prediction.diagnosis, known.measured),
+            _set_words(prediction.prediction_set),
+            set_caveat(prediction),
+            set_warning(prediction, known.sets),
+        ),
+    )
+    remarks = (*assessment.quality.remarks, *assessment.image.notes)
+    return [*lines, *(f"Image: {sentence}" for sentence in remarks), SUBJECT_NOT_CHECKED]
 
 
-def _set_words(members: PredictionSet) -> str:
+def _set_words(members: PredictionSet | None) -> str:
     """Return the set, and for which diagnoses its promise does not hold."""
     from dermassist.explain.words import percent  # noqa: PLC0415 - keeps --help fast
 
+    if members is None:
+        return "Prediction set: not measured for this model."
     names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none"
     text = f"Prediction set ({percent(members.coverage)}): {names}."
     if members.not_guaranteed:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dermassist.diagnosis import Diagnosis
+from dermassist.evaluation.conformal import SetSummary
+from dermassist.explain.caution import (
+    NOT_HARMLESS,
+    OUTSIDE_THE_SET,
+    melanoma_outside_words,
+    missed_words,
+    referral_line,
+    set_warning,
+)
+from dermassist.explain.words import percent
+from dermassist.measured import read_measured, read_sets
+from dermassist.model.manifest import Manifest
+from dermassist.results import Prediction, PredictionSet
+
+from ..report.conftest import (
+    make_assessment,
+    measured_answers,
+    unreferred,
+)
+
+
+def answered(top: Diagnosis, confidence: float = 0.6, *members: Diagnosis) -> Prediction:
+    prediction = make_assessment(top=top, confidence=confidence).prediction
+    return replace(prediction, prediction_set=PredictionSet(members, 0.9))
+
+
+@pytest.fixture(scope="session")
+def sets(measured_manifest: Manifest) -> SetSummary:
+    found = read_sets(measured_manifest)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("top", "confidence", "begins"),
+    [
+        (Diagnosis.MEL, 0.9, "Referral advised: the malignant"),
+        (Diagnosis.NV, 0.6, "Referral advised, although the most probable diagnosis is benign:"),
+        (Diagnosis.NV, 0.999, "Referral threshold not reached:"),
+    ],
+)
+def test_referral_is_told_in_one_line(top: Diagnosis, confidence: float, begins: str) -> None:
+    prediction = answered(top, confidence)
+    line = referral_line(prediction)
+    assert line is not None
+    assert line.startswith(begins)
+    assert f"have {percent(prediction.malignancy)}, the threshold is 12 %" in line
+    assert (NOT_HARMLESS in line) is (confidence == 0.999)
+
+
+def test_without_a_threshold_nothing_is_advised() -> None:
+    assert referral_line(unreferred(make_assessment()).prediction) is None
+
+
+def test_malignant_lesions_behind_a_benign_answer_are_counted(measured_manifest: Manifest) -> None:
+    labels, shares = measured_answers()
+    nevi = labels[shares.argmax(axis=1) == Diagnosis.NV.index]
+    malignant = int(np.isin(nevi, [d.index for d in Diagnosis if d.malignant]).sum())
+    melanomas = int((nevi == Diagnosis.MEL.index).sum())
+    assert 0 < melanomas < malignant < len(nevi)
+
+    measured = read_measured(measured_manifest)
+    assert missed_words(Diagnosis.NV, measured) == (
+        f"Of the {len(nevi)} test images answered with Melanocytic Nevus (NV), {malignant} "
+        f"({percent(malignant / len(nevi))}) showed a malignant lesion, {melanomas} of them a "
+        "melanoma."
+    )
+    assert missed_words(Diagnosis.MEL, measured) is None
+    assert missed_words(Diagnosis.NV, None) is None
+
+
+def test_a_class_that_was_never_answered_has_nothing_to_count(measured_manifest: Manifest) -> None:
+    measured = read_measured(measured_manifest)
+    assert measured is not None
+    nv = Diagnosis.NV.index
+    confusion = tuple(
+        tuple(0 if column == nv else count for column, count in enumerate(row))
+        for row in measured.report.confusion
+    )
+    never = replace(measured, report=replace(measured.report, confusion=confusion))
+    assert missed_words(Diagnosis.NV, never) is None
+
+
+def test_what_lies_outside_the_set_is_counted_and_not_excluded(sets: SetSummary) -> None:
+    with_melanoma = answered(Diagnosis.NV, 0.6, Diagnosis.NV, Diagnosis.MEL)
+    outside = percent(1.0 - sets.lesion_coverage.value)
+    assert set_warning(with_melanoma, sets) == (
+        f"{OUTSIDE_THE_SET} In the test, the true diagnosis of {outside} of the lesions was "
+        "outside."
+    )
+    assert set_warning(with_melanoma, None) == OUTSIDE_THE_SET
+
+
+def test_a_set_without_melanoma_says_how_often_melanomas_had_such_sets(sets: SetSummary) -> None:
+    lacking = answered(Diagnosis.NV, 0.6, Diagnosis.NV)
+    share = percent(1.0 - sets.class_coverage[Diagnosis.MEL.index].value)
+    words = melanoma_outside_words(lacking, sets)
+    assert words is not None
+    assert f"in the test, {share} of the melanoma images had such sets" in words
+    assert words in str(set_warning(lacking, sets))
+    assert melanoma_outside_words(lacking, None) == (
+        "Melanoma is not in this set, which does not exclude it."
+    )
+
+
+def test_without_a_set_there_is_no_warning_of_it() -> None:
+    prediction = replace(answered(Diagnosis.NV), prediction_set=None)
+    assert set_warning(prediction, None) is None
