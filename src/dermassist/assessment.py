@@ -53,7 +53,7 @@ def assess(
     answer = model.answer(raster, pixel_aspect=pixel_aspect)
     return Assessment(
         image=ImageInfo(
-            name=raster.name,
+            name=name or raster.name,
             width=raster.width,
             height=raster.height,
             sha256=raster.sha256,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -143,16 +144,20 @@ class Prediction:
         """Rebuild from ``to_dict``'s form.
 
         Raises:
-            ValueError: the probabilities are none, or a logit is not finite.
+            ValueError: a part is of another kind, a number is out of its range, or the malignant
+                sum is not that of the probabilities.
             KeyError: a part is missing.
         """
-        return cls(
-            probabilities=_probabilities(values["probabilities"]),
-            logits=_logits(values["logits"]),
-            calibrated=bool(values["calibrated"]),
-            referral=_referral_from_dict(values["referral"]),
-            prediction_set=_set_from_dict(values["prediction_set"]),
-        )
+        with _only_value_errors():
+            probabilities = _probabilities(values["probabilities"])
+            malignancy = sum(probabilities[diagnosis.index] for diagnosis in MALIGNANT)
+            return cls(
+                probabilities=probabilities,
+                logits=_logits(values["logits"]),
+                calibrated=bool(values["calibrated"]),
+                referral=_referral_from_dict(values["referral"], malignancy),
+                prediction_set=_set_from_dict(values["prediction_set"]),
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,17 +198,19 @@ class Explanation:
         Cases kept by earlier versions say nothing of the shift, which was the same for all.
 
         Raises:
-            ValueError: a shape is wrong, a number is not finite, or the scale is not above 0.
+            ValueError: a part is of another kind, a shape is wrong, a number is not finite, or the
+                scale is not above 0.
             KeyError: a part is missing.
         """
-        explanation = cls(
-            evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
-            to_image=np.array(values["to_image"], np.float64),
-            scale=float(values["scale"]),
-            shift=float(values.get("shift", RECEPTIVE_SHIFT)),
-        )
-        _check_explanation(explanation)
-        return explanation
+        with _only_value_errors():
+            explanation = cls(
+                evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
+                to_image=np.array(values["to_image"], np.float64),
+                scale=float(values["scale"]),
+                shift=float(values.get("shift", RECEPTIVE_SHIFT)),
+            )
+            _check_explanation(explanation)
+            return explanation
 
 
 @dataclass(frozen=True)
@@ -270,22 +277,93 @@ class Assessment:
         """Rebuild from ``to_dict``'s form.
 
         Raises:
-            ValueError: the form is of another version, or a number is out of its range.
+            ValueError: the form is of another version, a part is of another kind, or a number is
+                out of its range.
             KeyError: a part is missing.
         """
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version must be {SCHEMA_VERSION}, got {values['schema_version']!r}"
+        with _only_value_errors():
+            if values["schema_version"] != SCHEMA_VERSION:
+                raise ValueError(
+                    f"schema_version must be {SCHEMA_VERSION}, got {values['schema_version']!r}"
+                )
+            return cls(
+                image=_image_from_dict(values["image"]),
+                prediction=Prediction.from_dict(values["prediction"]),
+                explanation=Explanation.from_dict(values["explanation"]),
+                quality=_quality_from_dict(values["quality"]),
+                model=_model_from_dict(values["model"]),
+                created=_text(values["created"], "created"),
             )
-        image, quality = ImageInfo(**values["image"]), ImageQuality(**values["quality"])
-        return cls(
-            image=replace(image, notes=tuple(image.notes)),
-            prediction=Prediction.from_dict(values["prediction"]),
-            explanation=Explanation.from_dict(values["explanation"]),
-            quality=replace(quality, remarks=tuple(quality.remarks)),
-            model=ModelInfo(**values["model"]),
-            created=str(values["created"]),
-        )
+
+
+@contextmanager
+def _only_value_errors() -> Iterator[None]:
+    """Let what is of another kind than it should be, be refused as a value is."""
+    try:
+        yield
+    except (TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise ValueError(f"a part is not of the kind that it should be ({error})") from error
+
+
+def _number(value: Any, name: str, low: float = 0.0, high: float = math.inf) -> float:
+    number = float(value)
+    # Written so that nan is refused as well.
+    if not (low <= number <= high and math.isfinite(number)):
+        raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {value!r}")
+    return number
+
+
+def _whole(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
+    return value
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r}")
+    return value
+
+
+def _texts(values: Any, name: str) -> tuple[str, ...]:
+    # A text is a sequence of texts as well, of single letters.
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{name} must be a list of texts, got {values!r}")
+    return tuple(_text(value, name) for value in values)
+
+
+def _image_from_dict(values: Mapping[str, Any]) -> ImageInfo:
+    return ImageInfo(
+        name=_text(values["name"], "image.name"),
+        width=_whole(values["width"], "image.width"),
+        height=_whole(values["height"], "image.height"),
+        sha256=_text(values["sha256"], "image.sha256"),
+        notes=_texts(values.get("notes", ()), "image.notes"),
+    )
+
+
+def _quality_from_dict(values: Mapping[str, Any]) -> ImageQuality:
+    lesion = values.get("lesion_share")
+    return ImageQuality(
+        short_side_px=_whole(values["short_side_px"], "quality.short_side_px"),
+        sharpness=_number(values["sharpness"], "quality.sharpness"),
+        brightness=_number(values["brightness"], "quality.brightness", high=255.0),
+        overexposed_share=_number(
+            values["overexposed_share"], "quality.overexposed_share", high=1.0
+        ),
+        remarks=_texts(values.get("remarks", ()), "quality.remarks"),
+        lesion_share=None if lesion is None else _number(lesion, "quality.lesion_share", high=1.0),
+    )
+
+
+def _model_from_dict(values: Mapping[str, Any]) -> ModelInfo:
+    graph = values.get("graph_sha256")
+    return ModelInfo(
+        name=_text(values["name"], "model.name"),
+        version=_text(values["version"], "model.version"),
+        sha256=_text(values["sha256"], "model.sha256"),
+        graph_sha256=None if graph is None else _text(graph, "model.graph_sha256"),
+    )
 
 
 def _probabilities(values: Mapping[str, Any]) -> tuple[float, ...]:
@@ -329,13 +407,22 @@ def _referral_to_dict(referral: Referral | None) -> dict[str, Any] | None:
     return None if referral is None else {**vars(referral), "advised": referral.advised}
 
 
-def _referral_from_dict(values: Mapping[str, Any] | None) -> Referral | None:
+def _referral_from_dict(values: Mapping[str, Any] | None, malignancy: float) -> Referral | None:
     if values is None:
         return None
+    stated = _number(values["malignancy"], "referral.malignancy")
+    # Report and app show both: they must not contradict each other.
+    if not abs(stated - malignancy) <= SUM_TOLERANCE:
+        raise ValueError(
+            f"referral.malignancy must be the malignant probabilities together, {malignancy}, got "
+            f"{stated}"
+        )
     return Referral(
-        malignancy=float(values["malignancy"]),
-        threshold=float(values["threshold"]),
-        target_sensitivity=float(values["target_sensitivity"]),
+        malignancy=stated,
+        threshold=_number(values["threshold"], "referral.threshold", high=1.0),
+        target_sensitivity=_number(
+            values["target_sensitivity"], "referral.target_sensitivity", high=1.0
+        ),
     )
 
 
@@ -354,6 +441,6 @@ def _set_from_dict(values: Mapping[str, Any] | None) -> PredictionSet | None:
         return None
     return PredictionSet(
         diagnoses=tuple(Diagnosis.from_code(code) for code in values["diagnoses"]),
-        coverage=float(values["coverage"]),
+        coverage=_number(values["coverage"], "prediction_set.coverage", high=1.0),
         not_guaranteed=tuple(Diagnosis.from_code(code) for code in values["not_guaranteed"]),
     )

@@ -87,3 +87,10 @@ def test_the_package_offers_it(lesion: NDArray[np.uint8], classifier: Classifier
     assert set(dir(dermassist)) >= {"assess", "Classifier", "Diagnosis", "__version__"}
     with pytest.raises(AttributeError, match="has no attribute 'magic'"):
         dermassist.magic  # noqa: B018 - asking is the test
+
+
+def test_a_name_that_is_given_is_that_of_the_result(
+    lesion: NDArray[np.uint8], classifier: Classifier
+) -> None:
+    for image in (lesion, read_image(lesion, name="before")):
+        assert assess(image, classifier=classifier, name="given").image.name == "given"

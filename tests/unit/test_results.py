@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pickle
 
 import numpy as np
@@ -23,6 +24,9 @@ from dermassist.results import (
 )
 
 PROBABILITIES = (0.05, 0.1, 0.2, 0.01, 0.3, 0.3, 0.04)
+
+REFERRAL = {"malignancy": 0.45, "threshold": 0.4, "target_sensitivity": 0.95}
+SET = {"coverage": 0.9, "diagnoses": ["mel"], "not_guaranteed": []}
 
 
 def make_prediction(*, full: bool = True) -> Prediction:
@@ -176,6 +180,50 @@ def test_what_is_no_explanation_is_refused(changed: dict[str, object], reason: s
     values = {**make_assessment().explanation.to_dict(), **changed}
     with pytest.raises(ValueError, match=reason):
         Explanation.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "reason"),
+    [
+        ("prediction", {"referral": {**REFERRAL, "malignancy": 0.0}}, "must be the malignant"),
+        ("prediction", {"referral": {**REFERRAL, "malignancy": math.nan}}, "must lie in"),
+        ("prediction", {"referral": {**REFERRAL, "threshold": 7.0}}, "threshold must lie in 0..1"),
+        ("prediction", {"referral": {**REFERRAL, "target_sensitivity": -1}}, "must lie in 0..1"),
+        ("prediction", {"referral": {**REFERRAL, "threshold": None}}, "kind"),
+        ("prediction", {"prediction_set": {**SET, "coverage": 9}}, "coverage must lie in 0..1"),
+        ("prediction", {"prediction_set": {**SET, "diagnoses": 5}}, "kind"),
+        ("prediction", {"probabilities": 5}, "kind"),
+        ("prediction", {"logits": {**dict.fromkeys(CODES, 0.0), "mel": [1]}}, "kind"),
+        ("quality", {"sharpness": None}, "kind"),
+        ("quality", {"sharpness": -1.0}, "sharpness must lie in"),
+        ("quality", {"brightness": 256.0}, "brightness must lie in 0..255"),
+        ("quality", {"overexposed_share": 10**400}, "kind"),
+        ("quality", {"lesion_share": math.inf}, "lesion_share must lie in"),
+        ("quality", {"remarks": "Dark."}, "must be a list of texts"),
+        ("quality", {"short_side_px": 0}, "must be a whole number above 0"),
+        ("image", {"width": -3}, "must be a whole number above 0"),
+        ("image", {"height": 450.5}, "must be a whole number above 0"),
+        ("image", {"name": None}, "image.name must be a text"),
+        ("image", {"notes": [1]}, "image.notes must be a text"),
+        ("model", {"sha256": 5}, "model.sha256 must be a text"),
+        ("explanation", {"evidence": 5}, "kind"),
+        ("explanation", {"scale": []}, "kind"),
+    ],
+)
+def test_what_is_of_another_kind_or_range_is_refused_as_documented(
+    part: str, changed: dict[str, object], reason: str
+) -> None:
+    values = make_assessment().to_dict()
+    values[part] = {**values[part], **changed}
+    with pytest.raises(ValueError, match=reason):
+        Assessment.from_dict(values)
+
+
+@pytest.mark.parametrize("part", ["image", "prediction", "explanation", "quality", "model"])
+@pytest.mark.parametrize("instead", [None, 5, "text", []])
+def test_a_part_that_is_no_table_is_refused(part: str, instead: object) -> None:
+    with pytest.raises(ValueError, match="kind"):
+        Assessment.from_dict({**make_assessment().to_dict(), part: instead})
 
 
 def test_the_graph_s_hash_is_written_where_it_is_known() -> None:

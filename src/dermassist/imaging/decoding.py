@@ -5,17 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from dermassist.errors import ImageError
 from dermassist.imaging.colour import PixelRangeError, check_high_bytes, to_srgb
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
 
 #: Pillow's names; its JPEG reader also opens MPO.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
@@ -51,10 +48,15 @@ _TURNS = {
 _SIDEWAYS = {5, 6, 7, 8}
 #: In Pillow's names of the layouts that its decoders read: ``RGB;16B``, ``RGBA;16N``.
 _DEEP = ";16"
+#: Said of every image while another part of the process has set that switch of Pillow's.
+_DAMAGE_UNSEEN = (
+    "Pillow was told to fill in what damaged files lack (LOAD_TRUNCATED_IMAGES), so whether this "
+    "one is whole was not seen."
+)
 _BITS_TAG, _PLANES_TAG, _SEPARATE_PLANES = 258, 284, 2
 
 
-def open_image(encoded: bytes, name: str) -> ImageFile:
+def open_image(encoded: bytes, name: str) -> ImageFile.ImageFile:
     """Open an encoded image without decoding its pixels.
 
     Raises:
@@ -78,7 +80,7 @@ def _damaged(name: str, error: Exception) -> ImageError:
     return ImageError(f"{name}: is damaged or cut short ({error}); export or copy it again")
 
 
-def check_planes(image: ImageFile, name: str) -> None:
+def check_planes(image: Image.Image, name: str) -> None:
     """Refuse the one kind of TIFF whose pixels Pillow misreads without a word.
 
     Raises:
@@ -95,7 +97,7 @@ def check_planes(image: ImageFile, name: str) -> None:
         )
 
 
-def reduce_decoding(image: ImageFile, reduce_to_px: int) -> bool:
+def reduce_decoding(image: ImageFile.ImageFile, reduce_to_px: int) -> bool:
     """Let the JPEG decoder skip detail that the short side does not need.
 
     Returns:
@@ -111,7 +113,7 @@ def reduce_decoding(image: ImageFile, reduce_to_px: int) -> bool:
 
 
 def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tuple[str, ...]]:
-    """Decode the first frame.
+    """Decode one frame: a file's first, or the one that a Pillow image was turned to.
 
     Returns:
         Read-only upright pixels ``(H, W, 3)`` uint8, the EXIF orientation they had, and what had
@@ -129,7 +131,9 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tu
             bands = cast("tuple[tuple[int, int], ...]", image.getextrema())
             check_high_bytes(max(high for _, high in bands[:3]))
         if getattr(image, "is_animated", False):
-            notes.append("The file holds several frames; only the first was read.")
+            notes.append(_frame_note(image))
+        if ImageFile.LOAD_TRUNCATED_IMAGES:
+            notes.append(_DAMAGE_UNSEEN)
         orientation = _orientation(image)
         rgb = to_srgb(image, notes)
         upright = rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
@@ -140,6 +144,13 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tu
     pixels = np.array(upright, np.uint8)
     pixels.setflags(write=False)
     return pixels, orientation, tuple(notes)
+
+
+def _frame_note(image: Image.Image) -> str:
+    # A Pillow image may have been turned to another frame before it came here.
+    frame = image.tell()
+    read = "the first" if frame == 0 else f"frame {frame + 1}"
+    return f"The file holds several frames; only {read} was read."
 
 
 def turns_sides(orientation: int) -> bool:

@@ -203,6 +203,7 @@ def _check_size(size: tuple[int, int], name: str, limits: ReadingLimits) -> None
 
 def _read_pillow(image: Image.Image, *, name: str, limits: ReadingLimits) -> RasterImage:
     _check_size(image.size, name, limits)
+    check_planes(image, name)
     with pillow_silenced():
         pixels, _, notes = to_pixels(image, name)
     height, width = pixels.shape[:2]

@@ -124,8 +124,15 @@ class Manifest:
     def __post_init__(self) -> None:
         _check_positive("temperature", self.temperature)
         _check_positive("evidence_scale", self.evidence_scale)
-        if self.conformal is not None and set(self.conformal.thresholds) != set(CODES):
-            raise BundleError(f"conformal.thresholds must name {', '.join(CODES)}")
+        if self.referral is not None:
+            _check_shares("referral", vars(self.referral), "threshold", "target_sensitivity")
+        if self.conformal is not None:
+            if set(self.conformal.thresholds) != set(CODES):
+                raise BundleError(f"conformal.thresholds must name {', '.join(CODES)}")
+            _check_shares("conformal", vars(self.conformal), "coverage")
+            _check_shares("conformal.thresholds", self.conformal.thresholds, *CODES)
+        if self.sample is not None:
+            _check_shares("sample.probabilities", self.sample.get("probabilities", {}), *CODES)
 
     def to_json(self) -> str:
         """Return the manifest as JSON, with the schema's version and its own hash."""
@@ -158,6 +165,16 @@ _MEASURED = ("temperature", "quality_reference", "referral", "conformal", "metri
 def _check_positive(name: str, value: float | None) -> None:
     if value is not None and not (math.isfinite(value) and value > 0.0):
         raise BundleError(f"{name} must be above 0, got {value}")
+
+
+def _check_shares(where: str, values: Any, *names: str) -> None:
+    if not isinstance(values, Mapping):
+        raise BundleError(f"{where} must be a table, got {values!r}")
+    for name in names:
+        share = values.get(name)
+        # Written so that nan is refused as well; true and false are numbers to Python.
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+            raise BundleError(f"{where}.{name} must lie in 0..1, got {share!r}")
 
 
 def _marked(values: dict[str, Any]) -> dict[str, Any]:

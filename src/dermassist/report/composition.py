@@ -89,7 +89,8 @@ def build_report(
         assessment: of the image.
         manifest: of the model that answered, for its measured numbers; ``None`` where that model
             is no longer at hand, and the report says so.
-        image: the image that was assessed: its file, bytes, or pixels.
+        image: the image that was assessed: its file, its bytes, what was read of it, or its pixels
+            where those were assessed.
         patient: whose lesion it is, as far as stated.
         explain: whose evidence is shown; the predicted diagnosis by default.
         options: paper and optional parts.

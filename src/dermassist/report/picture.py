@@ -30,7 +30,8 @@ def read_original(image: ImageSource | RasterImage, info: ImageInfo) -> NDArray[
     """Return the pixels of the assessed image, reduced for print.
 
     Args:
-        image: the file, its bytes or its pixels.
+        image: the file, its bytes, or what was read of it; pixels alone only where pixels alone
+            were assessed, since their hash is another than a file's.
         info: of the image that was assessed.
 
     Raises:
@@ -41,9 +42,9 @@ def read_original(image: ImageSource | RasterImage, info: ImageInfo) -> NDArray[
         if isinstance(image, RasterImage)
         else read_image(image, name=info.name, reduce_to_px=PRINTED_SIDE_PX)
     )
-    encoded = isinstance(image, str | bytes) or hasattr(image, "__fspath__")
+    # All images of a camera have one size, so a size tells nothing.
     same_size = (raster.width, raster.height) == (info.width, info.height)
-    if (encoded and raster.sha256 != info.sha256) or not same_size:
+    if raster.sha256 != info.sha256 or not same_size:
         raise ImageError(
             f"{info.name}: this is not the image that was assessed (hash {raster.sha256[:12]}, "
             f"{raster.width} x {raster.height} px, instead of {info.sha256[:12]}, {info.width} x "

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from dermassist.errors import ImageError
 from dermassist.imaging import RasterImage, ReadingLimits, read_image
@@ -185,6 +185,9 @@ def test_twelve_bits_in_sixteen_are_refused_instead_of_read_as_black(
 def test_a_tiff_that_would_be_misread_is_refused() -> None:
     with pytest.raises(ImageError, match=r"separate colour planes.*save it as PNG"):
         read_image(sixteen_bit_tiff(WIDE, separate_planes=True))
+    opened = Image.open(io.BytesIO(sixteen_bit_tiff(WIDE, separate_planes=True)))
+    with pytest.raises(ImageError, match=r"separate colour planes.*save it as PNG"):
+        read_image(opened)
 
 
 # Palettes, alpha, colour spaces.
@@ -371,6 +374,25 @@ def test_only_the_first_frame_is_read_and_that_is_said(kind: str) -> None:
 
     np.testing.assert_array_equal(both.pixels, read_image(alone).pixels)
     assert both.notes == ("The file holds several frames; only the first was read.",)
+
+
+def test_the_frame_that_a_pillow_image_was_turned_to_is_named() -> None:
+    first, second = RGB.quantize(32).convert("RGB"), RGB.rotate(180).quantize(32).convert("RGB")
+    opened = Image.open(io.BytesIO(encode(first, "GIF", save_all=True, append_images=[second])))
+    opened.seek(1)
+    read = read_image(opened)
+    np.testing.assert_array_equal(read.pixels, np.asarray(opened.convert("RGB")))
+    assert read.notes == ("The file holds several frames; only frame 2 was read.",)
+
+
+def test_it_is_said_where_damage_would_not_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = encode(RGB, "JPEG")[:-200]
+    with pytest.raises(ImageError, match="is damaged or cut short"):
+        read_image(cut)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    (note,) = read_image(cut).notes
+    assert "LOAD_TRUNCATED_IMAGES" in note
+    assert read_image(RGB).notes == (note,)
 
 
 # Reduced decoding.

@@ -59,6 +59,31 @@ def test_an_unchanged_manifest_passes_the_rehashing_helper() -> None:
             lambda body: body.update(conformal={"coverage": 0.9, "thresholds": {"mel": 0.1}}),
             "conformal.thresholds must name akiec",
         ),
+        *(
+            (
+                lambda body, value=value: body.update(
+                    referral={"threshold": value, "target_sensitivity": 0.95}
+                ),
+                r"referral\.threshold must lie in 0\.\.1",
+            )
+            for value in (7, "0.5", None, True)
+        ),
+        (
+            lambda body: body.update(
+                conformal={"coverage": "x", "thresholds": dict.fromkeys(CODES, 0.1)}
+            ),
+            r"conformal\.coverage must lie in 0\.\.1",
+        ),
+        (
+            lambda body: body.update(
+                conformal={"coverage": 0.9, "thresholds": dict.fromkeys(CODES, "a")}
+            ),
+            r"conformal\.thresholds\.akiec must lie in 0\.\.1",
+        ),
+        (
+            lambda body: body.update(sample={"file": "synthetic_lesion.jpg", "probabilities": {}}),
+            r"sample\.probabilities\.akiec must lie in 0\.\.1",
+        ),
     ],
 )
 def test_a_malformed_manifest_is_refused_even_with_a_right_hash(
@@ -135,7 +160,7 @@ def test_every_rule_survives_the_file(tmp_path: Path) -> None:
         metrics={"accuracy": 0.8, "classes": ["mel"]},
         libraries={"torch": "2"},
         training={"fold": 0},
-        sample={"name": "x.jpg", "probabilities": [1.0]},
+        sample={"file": "x.jpg", "probabilities": dict.fromkeys(CODES, 0.1)},
     )
     written = write_bundle(tmp_path / "bundle", manifest, {**GRAPH, "notes.txt": b"more"})
     read = read_bundle(tmp_path / "bundle")

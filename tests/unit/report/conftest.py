@@ -18,7 +18,7 @@ from dermassist.evaluation.document import to_document
 from dermassist.evaluation.localisation import Localisation, summarise_localisation
 from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.evaluation.report import build_report as evaluate
-from dermassist.imaging import Preprocessing
+from dermassist.imaging import Preprocessing, RasterImage
 from dermassist.model.manifest import ConformalRule, Manifest, QualityReference, ReferralRule
 from dermassist.results import (
     Assessment,
@@ -32,6 +32,7 @@ from dermassist.results import (
 )
 from dermassist.sample import draw_lesion
 
+LESION_SHA256 = "ab" * 32
 CREATED = "2026-01-02T10:20:30+00:00"
 RESAMPLES = 50
 TEMPERATURE = 1.4
@@ -56,7 +57,7 @@ def make_assessment(**changes: Any) -> Assessment:
         key=lambda d: -shares[d.index],
     )
     defaults: dict[str, Any] = {
-        "image": ImageInfo("lesion.jpg", 600, 450, "ab" * 32),
+        "image": ImageInfo("lesion.jpg", 600, 450, LESION_SHA256),
         "prediction": Prediction(
             probabilities=shares,
             logits=tuple((TEMPERATURE * np.log(shares)).tolist()),
@@ -150,9 +151,9 @@ def measured_manifest() -> Manifest:
 
 
 @pytest.fixture
-def lesion_pixels() -> NDArray[np.uint8]:
+def picture() -> RasterImage:
     """The image that ``make_assessment`` speaks of."""
-    return draw_lesion(np.random.default_rng(7))
+    return RasterImage(draw_lesion(np.random.default_rng(7)), 600, 450, sha256=LESION_SHA256)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from dermassist.assessment import assess
@@ -24,7 +23,7 @@ from dermassist.explain.caution import (
     referral_line,
 )
 from dermassist.explain.words import FEW_IMAGES
-from dermassist.imaging import Preprocessing, read_image
+from dermassist.imaging import Preprocessing, RasterImage, read_image
 from dermassist.inference.classifier import Classifier
 from dermassist.measured import read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
@@ -50,6 +49,7 @@ from dermassist.sample import SAMPLE_WORDS, sample_path
 
 from .conftest import (
     CREATED,
+    LESION_SHA256,
     SET_THRESHOLDS,
     make_assessment,
     make_manifest,
@@ -72,15 +72,15 @@ def said(content: ReportContent, title: str) -> str:
     return "\n".join(texts(content.section(title)))
 
 
-def test_has_the_sections_of_the_paper_in_order(lesion_pixels: NDArray[np.uint8]) -> None:
-    content = build_report(make_assessment(), None, image=lesion_pixels)
+def test_has_the_sections_of_the_paper_in_order(picture: RasterImage) -> None:
+    content = build_report(make_assessment(), None, image=picture)
 
     assert tuple(section.title for section in content.sections) == PAPER_SECTIONS
     assert "Table I" in said(content, PAPER_SECTIONS[-1])
 
 
-def test_what_was_not_measured_says_so(lesion_pixels: NDArray[np.uint8]) -> None:
-    content = build_report(unreferred(make_assessment()), make_manifest(), image=lesion_pixels)
+def test_what_was_not_measured_says_so(picture: RasterImage) -> None:
+    content = build_report(unreferred(make_assessment()), make_manifest(), image=picture)
 
     assert "Reliability: not measured" in said(content, "Model Classification Result")
     confidence = said(content, "Confidence Level")
@@ -93,7 +93,7 @@ def test_what_was_not_measured_says_so(lesion_pixels: NDArray[np.uint8]) -> None
 
 
 def test_reliability_is_that_of_the_class(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     labels, shares = measured_answers()
     answers = shares.argmax(axis=1)
@@ -101,7 +101,7 @@ def test_reliability_is_that_of_the_class(
     precision = (labels[answers == mel] == mel).mean()
     recall = (answers[labels == mel] == mel).mean()
 
-    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    content = build_report(make_assessment(), measured_manifest, image=picture)
 
     text = said(content, "Model Classification Result")
     assert f"the model was right for {precision:.0%}".replace("%", " %") in text
@@ -112,14 +112,14 @@ def test_reliability_is_that_of_the_class(
 
 
 def test_referral_threshold_comes_with_its_worth(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     labels, shares = measured_answers()
     malignant = np.isin(labels, [d.index for d in Diagnosis if d.malignant])
     referred = shares[:, [d.index for d in Diagnosis if d.malignant]].sum(axis=1) >= 0.12
     specificity = (~referred[~malignant]).mean()
 
-    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    content = build_report(make_assessment(), measured_manifest, image=picture)
 
     text = said(content, "Confidence Level")
     assert "This reaches the referral threshold of 12 %" in text
@@ -128,12 +128,10 @@ def test_referral_threshold_comes_with_its_worth(
 
 
 @pytest.mark.parametrize("top", [Diagnosis.NV, Diagnosis.MEL])
-def test_referral_stands_beside_the_answer(
-    lesion_pixels: NDArray[np.uint8], top: Diagnosis
-) -> None:
+def test_referral_stands_beside_the_answer(picture: RasterImage, top: Diagnosis) -> None:
     for confidence, stands_out in ((0.6, True), (0.999, top is Diagnosis.MEL)):
         assessment = make_assessment(top=top, confidence=confidence)
-        content = build_report(assessment, None, image=lesion_pixels)
+        content = build_report(assessment, None, image=picture)
         headline, referral, *_ = content.section("Model Classification Result").blocks
         assert isinstance(headline, Headline)
         assert f"it {'counts as malignant' if top.malignant else 'is benign'}" in headline.remark
@@ -143,10 +141,10 @@ def test_referral_stands_beside_the_answer(
 
 
 def test_a_benign_answer_says_how_often_it_was_a_cancer(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     def said_of(top: Diagnosis) -> str:
-        content = build_report(make_assessment(top=top), measured_manifest, image=lesion_pixels)
+        content = build_report(make_assessment(top=top), measured_manifest, image=picture)
         return said(content, "Model Classification Result")
 
     missed = missed_words(Diagnosis.NV, read_measured(measured_manifest))
@@ -156,23 +154,21 @@ def test_a_benign_answer_says_how_often_it_was_a_cancer(
 
 
 def test_a_diagnosis_outside_the_set_is_not_excluded(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     def said_of(top: Diagnosis) -> str:
         assessment = make_assessment(top=top, confidence=0.95)
-        return said(
-            build_report(assessment, measured_manifest, image=lesion_pixels), "Confidence Level"
-        )
+        return said(build_report(assessment, measured_manifest, image=picture), "Confidence Level")
 
     for top in (Diagnosis.NV, Diagnosis.MEL):
         assert OUTSIDE_THE_SET in said_of(top)
         assert ("Melanoma is not in this set" in said_of(top)) is (top is Diagnosis.NV)
 
 
-def test_a_known_outcome_stands_before_the_answer(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_a_known_outcome_stands_before_the_answer(picture: RasterImage) -> None:
     def first(outcome: str) -> object:
         options = ReportOptions(outcome=outcome)
-        content = build_report(make_assessment(), None, image=lesion_pixels, options=options)
+        content = build_report(make_assessment(), None, image=picture, options=options)
         return content.section("Model Classification Result").blocks[0]
 
     known = first("Melanoma (MEL), histology")
@@ -182,16 +178,16 @@ def test_a_known_outcome_stands_before_the_answer(lesion_pixels: NDArray[np.uint
 
 
 def test_prediction_sets_come_with_their_worth(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     labels, shares = measured_answers()
     held = shares[np.arange(len(labels)), labels] >= [SET_THRESHOLDS[CODES[k]] for k in labels]
     # Two images a lesion, so both count alike here.
-    content = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    content = build_report(make_assessment(), measured_manifest, image=picture)
     text = said(content, "Confidence Level")
     share = f"{held.mean():.0%}".replace("%", " %")
     assert f"In the test, sets held the true diagnosis of {share} (95 % interval" in text
-    unmeasured = build_report(make_assessment(), ruled_manifest(), image=lesion_pixels)
+    unmeasured = build_report(make_assessment(), ruled_manifest(), image=picture)
     assert "sets hold the true diagnosis in the test: not measured" in said(
         unmeasured, "Confidence Level"
     )
@@ -206,30 +202,30 @@ def test_prediction_sets_come_with_their_worth(
     ],
 )
 def test_a_set_without_the_answer_is_explained(
-    lesion_pixels: NDArray[np.uint8], members: tuple[Diagnosis, ...], caveat: str | None
+    picture: RasterImage, members: tuple[Diagnosis, ...], caveat: str | None
 ) -> None:
     assessment = make_assessment()
     sets = PredictionSet(members, 0.9)
     changed = replace(assessment, prediction=replace(assessment.prediction, prediction_set=sets))
-    text = said(build_report(changed, None, image=lesion_pixels), "Confidence Level")
+    text = said(build_report(changed, None, image=picture), "Confidence Level")
     assert ("not exclude it." in text or "excludes none" in text) is (caveat is not None)
     assert caveat is None or caveat in text
 
 
 def test_a_model_that_is_not_at_hand_is_named(
-    lesion_pixels: NDArray[np.uint8], measured_manifest: Manifest
+    picture: RasterImage, measured_manifest: Manifest
 ) -> None:
     section = "Model Classification Result"
-    text = said(build_report(make_assessment(), None, image=lesion_pixels), section)
+    text = said(build_report(make_assessment(), None, image=picture), section)
     assert "answered by dermassist-mobilenetv2 1.0, which is not at hand" in text
-    known = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    known = build_report(make_assessment(), measured_manifest, image=picture)
     assert "not at hand" not in said(known, section)
 
 
-def test_every_page_says_whose_it_is(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_every_page_says_whose_it_is(picture: RasterImage) -> None:
     def footer(**details: Any) -> str:
         patient = PatientDetails(**details)
-        return build_report(make_assessment(), None, image=lesion_pixels, patient=patient).footer
+        return build_report(make_assessment(), None, image=picture, patient=patient).footer
 
     assert footer(patient_id="4711", name="Eva").startswith("Patient 4711 | image abababababab | ")
     assert footer(name="Eva").startswith("Patient Eva | ")
@@ -238,7 +234,7 @@ def test_every_page_says_whose_it_is(lesion_pixels: NDArray[np.uint8]) -> None:
 
 
 def test_a_patient_reads_how_often_such_answers_were_right(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     assessment = make_assessment()
     measured = read_measured(measured_manifest)
@@ -248,7 +244,7 @@ def test_a_patient_reads_how_often_such_answers_were_right(
     options = ReportOptions(patient_page=True)
 
     def page(manifest: Manifest | None) -> str:
-        content = build_report(assessment, manifest, image=lesion_pixels, options=options)
+        content = build_report(assessment, manifest, image=picture, options=options)
         assert content.patient_page is not None
         return "\n".join(texts(content.patient_page))
 
@@ -259,20 +255,20 @@ def test_a_patient_reads_how_often_such_answers_were_right(
     assert "of 100 pictures that it answers like this, it expects about 72" in page(None)
 
 
-def test_below_the_threshold_nothing_is_excluded(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_below_the_threshold_nothing_is_excluded(picture: RasterImage) -> None:
     assessment = make_assessment(top=Diagnosis.NV, confidence=0.99)
 
-    text = said(build_report(assessment, None, image=lesion_pixels), "Confidence Level")
+    text = said(build_report(assessment, None, image=picture), "Confidence Level")
 
     assert "is below the referral threshold" in text
     assert "does not exclude a malignant lesion" in text
 
 
 def test_bars_are_the_seven_probabilities_and_the_malignant_sum(
-    lesion_pixels: NDArray[np.uint8],
+    picture: RasterImage,
 ) -> None:
     assessment = make_assessment()
-    content = build_report(assessment, None, image=lesion_pixels)
+    content = build_report(assessment, None, image=picture)
     (bars,) = (b for b in content.section("Confidence Level").blocks if isinstance(b, Bars))
 
     *single, total = bars.bars
@@ -283,9 +279,9 @@ def test_bars_are_the_seven_probabilities_and_the_malignant_sum(
     assert (total.mark, total.tag) == (0.12, "line: threshold")
 
 
-def test_table_i_has_the_rows_of_the_paper(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_table_i_has_the_rows_of_the_paper(picture: RasterImage) -> None:
     options = ReportOptions(heatmap_files=("gradcam_output.png",))
-    content = build_report(make_assessment(), None, image=lesion_pixels, options=options)
+    content = build_report(make_assessment(), None, image=picture, options=options)
     blocks = content.section(SUMMARY_TITLE).blocks
     (table,) = (block for block in blocks if isinstance(block, Table))
 
@@ -298,23 +294,23 @@ def test_table_i_has_the_rows_of_the_paper(lesion_pixels: NDArray[np.uint8]) -> 
     assert any(isinstance(block, Signature) for block in blocks)
 
 
-def test_another_diagnosis_can_be_explained(lesion_pixels: NDArray[np.uint8]) -> None:
-    content = build_report(make_assessment(), None, image=lesion_pixels, explain=Diagnosis.BCC)
+def test_another_diagnosis_can_be_explained(picture: RasterImage) -> None:
+    content = build_report(make_assessment(), None, image=picture, explain=Diagnosis.BCC)
 
     text = said(content, "Explainable AI (Grad-CAM) Visualizations")
     assert "The pictures explain Basal Cell Carcinoma (BCC), as asked" in text
     assert "heatmap for Basal Cell Carcinoma (BCC)" in text
 
 
-def test_pictures_show_the_evidence_where_it_is(lesion_pixels: NDArray[np.uint8]) -> None:
-    content = build_report(make_assessment(), None, image=lesion_pixels)
+def test_pictures_show_the_evidence_where_it_is(picture: RasterImage) -> None:
+    content = build_report(make_assessment(), None, image=picture)
     blocks = content.section("Explainable AI (Grad-CAM) Visualizations").blocks
     (figures,) = (block for block in blocks if isinstance(block, Figures))
     original, heatmap, overlay = (
         np.asarray(Image.open(io.BytesIO(figure.picture)), np.int64) for figure in figures.figures
     )
 
-    assert np.abs(original - lesion_pixels).mean() < 6
+    assert np.abs(original - picture.pixels).mean() < 6
     brightness = heatmap.sum(axis=2)[:, 80:520]
     row, column = np.unravel_index(brightness.argmax(), brightness.shape)
     assert abs(row - 225) < 30
@@ -323,13 +319,13 @@ def test_pictures_show_the_evidence_where_it_is(lesion_pixels: NDArray[np.uint8]
     assert overlay[:, :70].mean() < 0.6 * original[:, :70].mean()
 
 
-def test_patient_is_printed_as_stated(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_patient_is_printed_as_stated(picture: RasterImage) -> None:
     patient = PatientDetails(
         patient_id="P-1", name="Şükrü", age_years=57, sex="male", remarks="<b>x</b>\nline 2"
     )
 
     text = said(
-        build_report(make_assessment(), None, image=lesion_pixels, patient=patient),
+        build_report(make_assessment(), None, image=picture, patient=patient),
         "Patient Information",
     )
 
@@ -338,12 +334,12 @@ def test_patient_is_printed_as_stated(lesion_pixels: NDArray[np.uint8]) -> None:
     assert text.count("not stated") == 1
 
 
-def test_patient_page_only_where_wanted(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_patient_page_only_where_wanted(picture: RasterImage) -> None:
     with_page = build_report(
-        make_assessment(), None, image=lesion_pixels, options=ReportOptions(patient_page=True)
+        make_assessment(), None, image=picture, options=ReportOptions(patient_page=True)
     )
 
-    assert build_report(make_assessment(), None, image=lesion_pixels).patient_page is None
+    assert build_report(make_assessment(), None, image=picture).patient_page is None
     page = "\n".join(texts(with_page.patient_page))
     assert "This page is not a diagnosis" in page
     assert "logit" not in page
@@ -351,7 +347,7 @@ def test_patient_page_only_where_wanted(lesion_pixels: NDArray[np.uint8]) -> Non
 
 
 def test_the_patient_page_tells_whose_spot_it_is_and_warns_first(
-    lesion_pixels: NDArray[np.uint8],
+    picture: RasterImage,
 ) -> None:
     patient = PatientDetails(patient_id="4711", name="Eva", body_site="left arm")
     options = ReportOptions(patient_page=True)
@@ -360,7 +356,7 @@ def test_the_patient_page_tells_whose_spot_it_is_and_warns_first(
         content = build_report(
             make_assessment(top=top, confidence=confidence),
             None,
-            image=lesion_pixels,
+            image=picture,
             patient=patient,
             options=options,
         )
@@ -382,14 +378,14 @@ def test_the_patient_page_tells_whose_spot_it_is_and_warns_first(
 
 
 def test_whether_the_image_shows_a_lesion_was_not_checked(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     for manifest in (None, measured_manifest):
-        content = build_report(make_assessment(), manifest, image=lesion_pixels)
+        content = build_report(make_assessment(), manifest, image=picture)
         assert SUBJECT_NOT_CHECKED in said(content, "Image Details")
 
 
-def test_quality_remarks_and_reading_notes_are_shown(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_quality_remarks_and_reading_notes_are_shown(picture: RasterImage) -> None:
     assessment = make_assessment()
     blurred = replace(
         assessment,
@@ -397,38 +393,38 @@ def test_quality_remarks_and_reading_notes_are_shown(lesion_pixels: NDArray[np.u
         image=replace(assessment.image, notes=("Transparent parts were laid on white.",)),
     )
 
-    text = said(build_report(blurred, None, image=lesion_pixels), "Image Details")
+    text = said(build_report(blurred, None, image=picture), "Image Details")
 
     assert "Image quality: Blurred: less sharp." in text
     assert "Transparent parts were laid on white." in text
 
 
 def test_bears_the_time_of_the_assessment_unless_given_a_clock(
-    lesion_pixels: NDArray[np.uint8], clock: Callable[[], datetime]
+    picture: RasterImage, clock: Callable[[], datetime]
 ) -> None:
     assessment = make_assessment()
 
-    assert build_report(assessment, None, image=lesion_pixels).created == CREATED
-    later = build_report(assessment, None, image=lesion_pixels, clock=clock)
+    assert build_report(assessment, None, image=picture).created == CREATED
+    later = build_report(assessment, None, image=picture, clock=clock)
     assert later.created == "2026-01-03T09:00:00+00:00"
 
 
 def test_a_saved_case_makes_the_same_report(
-    lesion_pixels: NDArray[np.uint8], measured_manifest: Manifest
+    picture: RasterImage, measured_manifest: Manifest
 ) -> None:
     assessment = make_assessment()
     noisy = np.random.default_rng(3).normal(size=(7, 7, 7)).astype(np.float32)
     assessment = replace(assessment, explanation=replace(assessment.explanation, evidence=noisy))
     saved = Assessment.from_dict(json.loads(json.dumps(assessment.to_dict())))
 
-    assert build_report(assessment, measured_manifest, image=lesion_pixels) == build_report(
-        saved, measured_manifest, image=lesion_pixels
+    assert build_report(assessment, measured_manifest, image=picture) == build_report(
+        saved, measured_manifest, image=picture
     )
 
 
-def test_refuses_the_numbers_of_another_model(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_refuses_the_numbers_of_another_model(picture: RasterImage) -> None:
     with pytest.raises(BundleError, match=r"manifest is that of dermassist-mobilenetv2 2\.0"):
-        build_report(make_assessment(), make_manifest(version="2.0"), image=lesion_pixels)
+        build_report(make_assessment(), make_manifest(version="2.0"), image=picture)
 
 
 @pytest.mark.parametrize(
@@ -449,7 +445,7 @@ def test_refuses_the_numbers_of_another_model(lesion_pixels: NDArray[np.uint8]) 
     ],
 )
 def test_refuses_the_numbers_of_another_model_of_the_same_name(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8], change: dict[str, Any]
+    measured_manifest: Manifest, picture: RasterImage, change: dict[str, Any]
 ) -> None:
     answer = make_assessment()
     answer = replace(answer, model=replace(answer.model, graph_sha256="ff" * 32))
@@ -459,7 +455,7 @@ def test_refuses_the_numbers_of_another_model_of_the_same_name(
     assert same_model(answer, own)
     assert not same_model(answer, other)
     with pytest.raises(BundleError, match=r"answered by dermassist-mobilenetv2 1\.0, but"):
-        build_report(answer, other, image=lesion_pixels)
+        build_report(answer, other, image=picture)
 
 
 def test_a_later_measurement_makes_no_other_model(measured_manifest: Manifest) -> None:
@@ -488,11 +484,11 @@ def test_a_model_s_own_answers_are_known_as_its_own(classifier: Classifier) -> N
     "metrics", [{"report": {}}, {"report": {"schema": "of tomorrow"}}, {"heatmaps": {"x": 1}}]
 )
 def test_metrics_of_another_version_are_not_measured(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8], metrics: dict[str, Any]
+    measured_manifest: Manifest, picture: RasterImage, metrics: dict[str, Any]
 ) -> None:
     other = replace(measured_manifest, metrics=metrics)
 
-    content = build_report(make_assessment(), other, image=lesion_pixels)
+    content = build_report(make_assessment(), other, image=picture)
 
     text = said(content, "Model Classification Result")
     assert "Reliability: not measured" in text
@@ -500,34 +496,63 @@ def test_metrics_of_another_version_are_not_measured(
 
 
 def test_a_referral_measured_by_another_version_is_not_measured(
-    measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]
+    measured_manifest: Manifest, picture: RasterImage
 ) -> None:
     other = replace(measured_manifest, referral=ReferralRule(0.12, 0.95, {"sensitivity": 1}))
 
-    content = build_report(make_assessment(), other, image=lesion_pixels)
+    content = build_report(make_assessment(), other, image=picture)
 
     text = said(content, "Confidence Level")
     assert "Sensitivity and specificity of the threshold in the test: not measured." in text
     assert UNREADABLE in said(content, "Model Classification Result")
-    readable = build_report(make_assessment(), measured_manifest, image=lesion_pixels)
+    readable = build_report(make_assessment(), measured_manifest, image=picture)
     assert UNREADABLE not in said(readable, "Model Classification Result")
 
 
-def test_refuses_pixels_of_another_size(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_refuses_pixels_of_another_size(picture: RasterImage) -> None:
     with pytest.raises(ImageError, match="not the image that was assessed"):
-        build_report(make_assessment(), None, image=lesion_pixels[:-1])
+        build_report(make_assessment(), None, image=replace(picture, height=449))
 
 
-def test_refuses_another_file_of_the_same_size(
-    tmp_path: Path, lesion_pixels: NDArray[np.uint8]
-) -> None:
+def test_refuses_another_file_of_the_same_size(tmp_path: Path, picture: RasterImage) -> None:
     path = tmp_path / "other.png"
-    Image.fromarray(lesion_pixels).save(path)
+    Image.fromarray(picture.pixels).save(path)
 
     with pytest.raises(ImageError, match="instead of abababababab"):
         build_report(make_assessment(), None, image=path)
     with pytest.raises(ImageError, match="give the original file"):
         build_report(make_assessment(), None, image=path.read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["array", "pillow", "read", "bytes", "bytearray"])
+def test_refuses_another_picture_of_the_same_size_in_whatever_form(kind: str) -> None:
+    shown = sample_path().read_bytes()
+    assessment = assess(shown, classifier=Classifier.load())
+    other = np.full((450, 600, 3), 128, np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(other).save(encoded, "PNG")
+    forms: dict[str, Any] = {
+        "array": other,
+        "pillow": Image.fromarray(other),
+        "read": read_image(other),
+        "bytes": encoded.getvalue(),
+        "bytearray": bytearray(encoded.getvalue()),
+    }
+    with pytest.raises(ImageError, match="not the image that was assessed"):
+        build_report(assessment, None, image=forms[kind])
+
+
+def test_takes_what_was_assessed_in_the_form_that_was(picture: RasterImage) -> None:
+    classifier = Classifier.load()
+    forms: list[Any] = [
+        sample_path().read_bytes(),
+        picture.pixels,
+        Image.fromarray(picture.pixels),
+        read_image(sample_path()),
+    ]
+    for form in forms:
+        assessment = assess(form, classifier=classifier)
+        assert build_report(assessment, None, image=form).sections
 
 
 def test_refuses_unknown_paper() -> None:
@@ -548,11 +573,11 @@ def test_time_words(created: str, words: str) -> None:
     assert time_words(created) == words
 
 
-def test_nothing_is_called_certain(lesion_pixels: NDArray[np.uint8]) -> None:
+def test_nothing_is_called_certain(picture: RasterImage) -> None:
     content = build_report(
         make_assessment(confidence=0.996),
         None,
-        image=lesion_pixels,
+        image=picture,
         options=ReportOptions(patient_page=True),
     )
 
@@ -575,5 +600,6 @@ def test_the_sample_is_called_synthetic() -> None:
     assessment = assess(sample_path(), classifier=Classifier.load())
     content = build_report(assessment, None, image=sample_path())
     assert SAMPLE_WORDS in said(content, "Image Details")
-    other = build_report(make_assessment(), None, image=read_image(sample_path()).pixels)
+    drawn_again = replace(read_image(sample_path()), sha256=LESION_SHA256)
+    other = build_report(make_assessment(), None, image=drawn_again)
     assert SAMPLE_WORDS not in said(other, "Image Details")

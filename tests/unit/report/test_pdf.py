@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from pypdf import PdfReader
 
 import dermassist
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import MissingExtraError
+from dermassist.imaging import RasterImage
 from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
@@ -47,19 +47,19 @@ HOSTILE = (
 
 
 @pytest.fixture
-def content(measured_manifest: Manifest, lesion_pixels: NDArray[np.uint8]) -> ReportContent:
+def content(measured_manifest: Manifest, picture: RasterImage) -> ReportContent:
     return build_report(
         make_assessment(),
         measured_manifest,
-        image=lesion_pixels,
+        image=picture,
         patient=PatientDetails(patient_id="P-1", age_years=57, sex="female", remarks="Ünal, Ωδή"),
         options=ReportOptions(patient_page=True),
     )
 
 
-def remarked(content: ReportContent, pixels: NDArray[np.uint8], remarks: str) -> ReportContent:
+def remarked(content: ReportContent, image: RasterImage, remarks: str) -> ReportContent:
     patient = PatientDetails(remarks=remarks)
-    return build_report(make_assessment(), None, image=pixels, patient=patient)
+    return build_report(make_assessment(), None, image=image, patient=patient)
 
 
 def read_back(pdf: bytes) -> list[str]:
@@ -102,10 +102,8 @@ def test_pages_have_the_size_of_the_paper(content: ReportContent, paper: str) ->
         assert size == pytest.approx(PAPERS[paper], abs=0.01)
 
 
-def test_hostile_markup_is_printed_as_text(
-    content: ReportContent, lesion_pixels: NDArray[np.uint8]
-) -> None:
-    pdf = render_pdf(remarked(content, lesion_pixels, HOSTILE), fonts=BUNDLED_ONLY)
+def test_hostile_markup_is_printed_as_text(content: ReportContent, picture: RasterImage) -> None:
+    pdf = render_pdf(remarked(content, picture, HOSTILE), fonts=BUNDLED_ONLY)
 
     assert squeezed(HOSTILE) in squeezed(read_back(pdf)[0])
     assert b"/URI" not in pdf
@@ -113,10 +111,10 @@ def test_hostile_markup_is_printed_as_text(
 
 
 def test_scripts_are_printed_and_missing_characters_reported(
-    content: ReportContent, lesion_pixels: NDArray[np.uint8]
+    content: ReportContent, picture: RasterImage
 ) -> None:
     remarks = "Ελένη, Сергей, Ünal, محمد, שלום, अनु, ไทย. 王 \U0001f600 a\u202eb"
-    report = remarked(content, lesion_pixels, remarks)
+    report = remarked(content, picture, remarks)
 
     first = read_back(render_pdf(report, fonts=BUNDLED_ONLY))[0]
 
@@ -133,16 +131,14 @@ def test_nothing_is_reported_where_everything_is_printed(content: ReportContent)
 
 
 @pytest.mark.parametrize("diagnosis", Diagnosis)
-def test_our_own_words_need_no_other_fonts(
-    diagnosis: Diagnosis, lesion_pixels: NDArray[np.uint8]
-) -> None:
+def test_our_own_words_need_no_other_fonts(diagnosis: Diagnosis, picture: RasterImage) -> None:
     answered = make_assessment(top=diagnosis)
     models = ((answered, ruled_manifest()), (unreferred(answered), make_manifest()))
     for assessment, manifest in models:
         report = build_report(
             assessment,
             manifest,
-            image=lesion_pixels,
+            image=picture,
             options=ReportOptions(patient_page=True),
         )
         assert unprinted_characters(report, fonts=BUNDLED_ONLY) == ()
@@ -155,7 +151,7 @@ def test_our_own_words_need_no_other_fonts(
 )
 def test_long_texts_stay_inside_the_margins(
     content: ReportContent,
-    lesion_pixels: NDArray[np.uint8],
+    picture: RasterImage,
     paper: str,
     remarks: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,7 +164,7 @@ def test_long_texts_stay_inside_the_margins(
         write_run(self, run, style, place)
 
     monkeypatch.setattr(Canvas, "_write_run", recorded)
-    report = replace(remarked(content, lesion_pixels, remarks), paper=paper)
+    report = replace(remarked(content, picture, remarks), paper=paper)
 
     pages = read_back(render_pdf(report, fonts=BUNDLED_ONLY))
 
@@ -184,11 +180,11 @@ def test_long_texts_stay_inside_the_margins(
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 def test_no_heading_is_left_alone_at_the_foot_of_a_page(
-    content: ReportContent, lesion_pixels: NDArray[np.uint8], paper: str
+    content: ReportContent, picture: RasterImage, paper: str
 ) -> None:
     first_words = {"Image Details": "File", "Explainable AI (Grad-CAM) Visualizations": "Figure 1"}
     for lines in range(0, 60, 3):
-        report = replace(remarked(content, lesion_pixels, "line\n" * lines + "end"), paper=paper)
+        report = replace(remarked(content, picture, "line\n" * lines + "end"), paper=paper)
         pages = read_back(render_pdf(report, fonts=BUNDLED_ONLY))
         for heading, first in first_words.items():
             (page,) = (page for page in pages if heading in page)
@@ -201,8 +197,9 @@ def test_odd_proportions_are_kept(size: tuple[int, int]) -> None:
     assessment = make_assessment()
     assessment = replace(assessment, image=replace(assessment.image, width=width, height=height))
     pixels = np.full((height, width, 3), 128, np.uint8)
+    image = RasterImage(pixels, width, height, sha256=assessment.image.sha256)
 
-    pdf = render_pdf(build_report(assessment, None, image=pixels), fonts=BUNDLED_ONLY)
+    pdf = render_pdf(build_report(assessment, None, image=image), fonts=BUNDLED_ONLY)
 
     reader = PdfReader(io.BytesIO(pdf))
     shapes = {image.image.size for page in reader.pages for image in page.images if image.image}
