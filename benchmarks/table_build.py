@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ MEAN_NAME = "table-mean.csv"
 #: The lesion-grouped fold whose validation lesions score; its test lesions are never read.
 FOLD = 0
 _SAID_EVERY = 5
+#: Where a table says which pixels its trainings saw.
+PIXELS = "pixels_sha256"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,14 @@ class Material:
             init=self.init,
             cache=self.cache,
         )
+
+
+def pixels_of(plan: ProxyPlan) -> str:
+    """Return a hash of what trainings see, which names of images do not tell."""
+    digest, cache = hashlib.sha256(), plan.open_cache()
+    for record in (*plan.parts.train, *plan.parts.validation):
+        digest.update(np.ascontiguousarray(cache.field(record.image_id)).tobytes())
+    return digest.hexdigest()
 
 
 def table_name(seed: int) -> str:
@@ -131,6 +142,7 @@ def _to_csv(rows: Sequence[Row]) -> str:
 def _about(declaration: Declaration, plan: ProxyPlan, rows: Sequence[Row]) -> dict[str, object]:
     return {
         "declaration": declaration.to_dict(),
+        PIXELS: pixels_of(plan),
         "train_images": len(plan.parts.train),
         "validation_images": len(plan.parts.validation),
         "trainings": len(rows),

@@ -10,14 +10,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from benchmarks.table_build import MEAN_NAME, TABLE_NAME
+from benchmarks.table_build import MEAN_NAME, PIXELS, TABLE_NAME
 from benchmarks.table_replay import Table, read_table
 from scipy.stats import spearmanr
 
 from dermassist.storage import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -25,11 +25,13 @@ def average(results: Path) -> None:
     """Write the mean of the tables in a folder, and what one of them says of another.
 
     Raises:
-        ValueError: there are fewer than two tables, or they are of different grids.
+        ValueError: there are fewer than two tables, they are of different grids, or their trainings
+            did not see the same pixels.
     """
     paths = [results / TABLE_NAME, *sorted(results.glob("table-seed*.csv"))]
     if len(paths) < 2:
         raise ValueError(f"{results}: has one table; make another with  build --seed 1")
+    _check_pixels(paths)
     tables = {path.name: read_table(path) for path in paths}
     mean = mean_of(list(tables.values()))
     about = agreement(tables)
@@ -40,6 +42,18 @@ def average(results: Path) -> None:
     text = json.dumps(about, indent=1) + "\n"
     write_text((results / MEAN_NAME).with_suffix(".about.json"), text)
     print(text, end="")
+
+
+def _check_pixels(paths: Sequence[Path]) -> None:
+    said = {}
+    for path in paths:
+        about = json.loads(path.with_suffix(".about.json").read_text(encoding="utf-8"))
+        said[path.name] = about.get(PIXELS)
+    if None in said.values() or len(set(said.values())) > 1:
+        raise ValueError(
+            f"the trainings did not see the same pixels, or do not say which ({said}); train the "
+            "grid anew with each seed"
+        )
 
 
 def mean_of(tables: list[Table]) -> Table:

@@ -31,7 +31,7 @@ from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
 from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import read_splits
-from dermassist.errors import ConfigError
+from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
@@ -183,6 +183,9 @@ def write_table(
         records: the answered images.
         base: the recipe that every variant changes.
         results: folder.
+
+    Raises:
+        DataError: the table that is there has variants that this one would not have.
     """
     names = _names(finished)
     if BASE not in names:
@@ -201,6 +204,13 @@ def write_table(
 
     drawn = bootstrap(statistic, groups=lesions, rng=np.random.default_rng(_BOOTSTRAP_SEED))
     estimates = {name: {key: drawn.estimate(f"{name}/{key}") for key in MEASURES} for name in names}
+    path = results / f"{comparison.name}.json"
+    lost = _compared_in(path) - set(names)
+    if lost:
+        raise DataError(
+            f"{path}: also compares {', '.join(sorted(lost))}, whose trainings are not at hand; "
+            "train them again, or give another --results"
+        )
     seeds = sorted({each.seed for each in finished})
     document = {
         "budget": {"seeds": seeds, "recipe": base.to_dict()},
@@ -212,11 +222,17 @@ def write_table(
             if name != BASE
         },
     }
-    write_text(results / f"{comparison.name}.json", json.dumps(document, indent=1) + "\n")
+    write_text(path, json.dumps(document, indent=1) + "\n")
     table = _table(comparison, estimates, len(labels), seeds, base)
-    path = results / f"{comparison.name}.md"
-    write_text(path, render_markdown(table) + "\n")
-    print(f"written to {path}")
+    write_text(path.with_suffix(".md"), render_markdown(table) + "\n")
+    print(f"written to {path.with_suffix('.md')}")
+
+
+def _compared_in(path: Path) -> set[str]:
+    """Return the variants of a table that is there."""
+    if not path.is_file():
+        return set()
+    return set(json.loads(path.read_text(encoding="utf-8"))["differences"])
 
 
 def _names(finished: Sequence[Trained]) -> list[str]:

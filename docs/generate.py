@@ -623,6 +623,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "screening": partial(_written, "screening"),
     "ablation": partial(_written, "ablation"),
     "averaging": partial(_written, "averaging"),
+    "calibration-interval": partial(_written, "calibration_interval"),
     "table-four": partial(_written, "table_four"),
     "performance": performance,
     "overconfidence": overconfidence,

@@ -112,8 +112,8 @@ def measure_decisions(
     )
     rule, sets = manifest.referral, manifest.conformal
     return DecisionMeasures(
-        error_before=errors.estimate("before"),
-        error_after=errors.estimate("after"),
+        error_before=errors.estimate("before", grows=True),
+        error_after=errors.estimate("after", grows=True),
         referral=None
         if rule is None
         else estimate_referral(labels, refers(rule, probabilities), groups=lesions, rng=random),

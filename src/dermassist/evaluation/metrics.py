@@ -68,8 +68,8 @@ class Overall(Generic[T]):
     brier_score: T
     #: Mean negative log likelihood in nats.
     log_loss: T
-    #: Expected calibration error, 15 bins. It cannot fall below 0, so the scatter of resamples
-    #: pushes it up and its interval lies high; judge it beside ``calibration_reference``.
+    #: Expected calibration error, 15 bins. It cannot fall below 0, so chance alone raises it; judge
+    #: it beside ``calibration_reference``.
     calibration_error: T
 
 

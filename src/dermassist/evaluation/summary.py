@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 OVERALL_MEASURES = tuple(field.name for field in fields(Overall))
+#: Of these, what resampling raises, whose interval must not be that of percentiles.
+GROWING = frozenset({"calibration_error"})
 CLASS_MEASURES = tuple(field.name for field in fields(PerClass))
 
 
@@ -114,7 +116,9 @@ def summarise(
         images=len(labels),
         lesions=len(np.unique(lesions)),
         resamples=resamples,
-        overall=Overall(**{name: result.estimate(name) for name in OVERALL_MEASURES}),
+        overall=Overall(
+            **{name: result.estimate(name, grows=name in GROWING) for name in OVERALL_MEASURES}
+        ),
         classes=tuple(
             _class_summary(result, place, lesions=lesions[labels == place], scored=scored[place])
             for place in range(len(CODES))

@@ -41,9 +41,13 @@ def format_number(value: float, *, digits: int = 3) -> str:
 
 
 def format_estimate(estimate: Estimate, *, digits: int = 3) -> str:
-    """Return ``value [low, high]``; without an interval the value alone, nan as ``n/a``."""
+    """Return ``value [low, high]``; without an interval the value alone, nan as ``n/a``.
+
+    A share of 0 or 1 that every resample repeats has no interval: it would say nothing.
+    """
     value = format_number(estimate.value, digits=digits)
-    if np.isnan(estimate.low):
+    repeated = estimate.low == estimate.high == estimate.value and estimate.value in {0.0, 1.0}
+    if np.isnan(estimate.low) or repeated:
         return value
     low, high = (format_number(end, digits=digits) for end in (estimate.low, estimate.high))
     return f"{value} [{low}, {high}]"

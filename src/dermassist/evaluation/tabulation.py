@@ -170,7 +170,8 @@ def _cell(estimate: Estimate, *, intervals: bool) -> str:
 def _notes(summary: Summary) -> tuple[str, ...]:
     intervals = (
         f"95 % intervals: percentiles over {summary.resamples} resamples of {summary.lesions} "
-        f"lesions ({summary.images} images)."
+        f"lesions ({summary.images} images); of calibration errors, which chance raises, the same "
+        "mirrored at the value. Without an interval: every resample repeats the value."
     )
     notes = [intervals]
     if summary.not_scored:

@@ -299,6 +299,20 @@ def test_a_variant_is_tabulated_once_it_has_every_seed(
     assert not (tmp_path / "ablation.md").exists()
 
 
+def test_a_table_is_not_replaced_by_one_with_fewer_variants(
+    material: tuple[Images, FieldCache], tmp_path: Path
+) -> None:
+    records = _records(material)
+    guess = _guesses(records, 0)
+    done = [Trained(BASE, 0, guess), Trained("no-flips", 0, guess)]
+    write_table(STEPS, done, records, RECIPE, tmp_path)
+    before = (tmp_path / "ablation.json").read_bytes()
+    with pytest.raises(DataError, match="also compares no-flips, whose trainings are not at hand"):
+        write_table(STEPS, done[:1], records, RECIPE, tmp_path)
+    assert (tmp_path / "ablation.json").read_bytes() == before
+    write_table(STEPS, done, records, RECIPE, tmp_path)
+
+
 def test_kept_answers_make_the_table_without_training(
     make_ham10000: Callable[..., Path],
     tmp_path: Path,

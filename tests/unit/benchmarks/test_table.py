@@ -16,7 +16,7 @@ from benchmarks import table_build, table_pruning, table_rank, table_replay, tra
 from benchmarks.contender import CONTENDERS, MEMETIC
 from benchmarks.contest import paired_differences, scored
 from benchmarks.jsonl import append_line, read_lines, sole_writer_of
-from benchmarks.table_build import DECLARED, MEAN_NAME, TABLE_NAME, Material, table_name
+from benchmarks.table_build import DECLARED, MEAN_NAME, PIXELS, TABLE_NAME, Material, table_name
 from benchmarks.table_mean import average, mean_of
 from benchmarks.table_pruning import read_epochs, search, toll_of
 from benchmarks.table_replay import Table, read_table, replay, run_contest
@@ -161,7 +161,9 @@ def test_another_seed_is_of_the_trainings_and_leaves_their_images(
     class Decoded(Material):
         def prepared(self, declaration: Declaration) -> Any:
             asked.append(declaration)
-            return declaration, SimpleNamespace(parts=Parts((RECORD,), (RECORD,)))
+            parts = Parts((RECORD,), (RECORD,))
+            cache = SimpleNamespace(field=lambda _: np.zeros((2, 2, 3), np.uint8))
+            return declaration, SimpleNamespace(parts=parts, open_cache=lambda: cache)
 
     def rows(declaration: Declaration, *_: object, **__: object) -> list[Row]:
         return [Row(declaration.name, point, (0.1,), 1.0) for point in grid_of(declaration)]
@@ -192,6 +194,14 @@ def test_tables_of_other_seeds_are_averaged(
         line[3] = str(0.01 * (last - 1 - place))
     with (tmp_path / table_name(1)).open("w", newline="") as file:
         csv.writer(file).writerows(lines)
+    seen = {TABLE_NAME: "a", table_name(1): "b"}
+    for pixels in ({}, seen, dict.fromkeys(seen, "a")):
+        for name in seen:
+            about_table = {PIXELS: pixels[name]} if pixels else {}
+            (tmp_path / name).with_suffix(".about.json").write_text(json.dumps(about_table))
+        if len(set(pixels.values())) != 1:
+            with pytest.raises(ValueError, match="did not see the same pixels"):
+                average(tmp_path)
     average(tmp_path)
     mean = read_table(tmp_path / MEAN_NAME)
     assert mean.levels == LEVELS

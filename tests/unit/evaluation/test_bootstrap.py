@@ -10,7 +10,14 @@ from scipy import stats
 
 from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation import bootstrap as module
-from dermassist.evaluation.bootstrap import Bootstrap, bootstrap, interval, lesion_weights
+from dermassist.evaluation.bootstrap import (
+    Bootstrap,
+    Estimate,
+    bootstrap,
+    interval,
+    lesion_weights,
+    without_growth,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,6 +144,39 @@ def test_an_element_of_an_array_is_estimated_by_its_own_draws() -> None:
 
     assert result.estimate("x", 1).low == pytest.approx(20.5)
     assert result.estimate("x", 0).high == pytest.approx(2.95)
+
+
+def test_what_chance_raises_has_the_basic_interval() -> None:
+    draws = np.random.default_rng(0).gamma(9.0, 0.01, 4000)
+    low, high = np.percentile(draws, (2.5, 97.5))
+    assert without_growth(0.1, draws) == pytest.approx(Estimate(0.1, 0.2 - high, 0.2 - low, 4000))
+    assert without_growth(0.01, draws) == Estimate(0.01, 0.0, 0.0, 4000)
+    assert np.isnan(without_growth(np.nan, draws).low)
+
+    found = Bootstrap({"x": np.array(0.1)}, {"x": draws})
+    assert found.estimate("x", grows=True) == without_growth(0.1, draws)
+    assert found.estimate("x") == interval(0.1, draws)
+
+
+def test_a_known_calibration_error_lies_in_its_interval() -> None:
+    random = np.random.default_rng(0)
+    true, held = 0.04, {True: 0, False: 0}
+    for _ in range(40):
+        confidence = random.uniform(0.4, 1.0, 300)
+        right = random.random(300) < confidence - true
+        bins = np.minimum((confidence * 15).astype(int), 14)
+        member = np.eye(15)[bins] * (right - confidence)[:, None]
+        found = bootstrap(
+            lambda weights, member=member: {"e": np.abs(weights @ member).sum(axis=1) / 300},
+            groups=np.arange(300),
+            rng=random,
+            resamples=100,
+        )
+        for grows in held:
+            each = found.estimate("e", grows=grows)
+            held[grows] += each.low <= true <= each.high
+    assert held[True] > 30
+    assert held[False] < 10
 
 
 def test_no_resamples_and_tables_of_groups_are_refused() -> None:

@@ -229,6 +229,10 @@ def test_numbers_have_fixed_digits_and_nan_says_so() -> None:
     assert format_estimate(Estimate(0.5, 0.25, 0.75, 9), digits=2) == "0.50 [0.25, 0.75]"
     assert format_estimate(Estimate(0.5, nan, nan, 9)) == "0.500"
     assert format_estimate(Estimate(nan, nan, nan, 0)) == "n/a"
+    assert format_estimate(Estimate(1.0, 1.0, 1.0, 9)) == "1.000"
+    assert format_estimate(Estimate(0.0, 0.0, 0.0, 9)) == "0.000"
+    assert format_estimate(Estimate(1.0, 0.9, 1.0, 9)) == "1.000 [0.900, 1.000]"
+    assert format_estimate(Estimate(0.5, 0.5, 0.5, 9)) == "0.500 [0.500, 0.500]"
 
 
 def test_rows_must_fit_the_header() -> None:
