@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,21 +80,23 @@ def _held(
 ) -> dict[str, float]:
     """Return the shares of samples whose two intervals held the true error."""
     random = np.random.default_rng([_SEED, size, round(1000 * error)])
-    held: list[tuple[bool, bool]] = []
+    held: list[list[bool]] = []
     for _ in range(options.samples):
         labels, chances, true = drawn(probabilities, size, error, random)
         found = bootstrap(
-            lambda weights, labels=labels, chances=chances: {
-                "error": expected_calibration_error(labels, chances, weights=weights)
-            },
+            partial(_error, labels=labels, chances=chances),
             groups=np.arange(size),
             rng=random,
             resamples=options.resamples,
         )
         intervals = (found.estimate("error", grows=grows) for grows in (True, False))
-        held.append(tuple(each.low <= true <= each.high for each in intervals))  # type: ignore[arg-type]
+        held.append([each.low <= true <= each.high for each in intervals])
     printed, percentiles = np.mean(held, axis=0)
     return {"printed": float(printed), "percentiles": float(percentiles)}
+
+
+def _error(weights: FloatArray, *, labels: IntArray, chances: FloatArray) -> dict[str, FloatArray]:
+    return {"error": expected_calibration_error(labels, chances, weights=weights)}
 
 
 def _table(rows: Sequence[dict[str, float]], samples: int) -> Table:

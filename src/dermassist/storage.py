@@ -6,15 +6,25 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 #: What a temporary name keeps of its target's, so that it stays within the file system's limit.
 _NAME_LENGTH = 32
 #: ``mkdtemp`` makes folders for their owner alone.
 _FOLDER_MODE = 0o755
+#: What file managers leave in a folder that was looked into.
+_LEFT_BY_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+#: Errors of the disk itself, which the system gives without a name.
+_OF_THE_DISK = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO") if hasattr(errno, name)
+)
 
 
 @contextmanager
@@ -63,12 +73,18 @@ def check_writable(path: Path) -> None:
 def replacing_folder(directory: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``directory``; put it in its place if the block succeeds.
 
-    A folder that is there is replaced with all it holds, so a caller must know that it may be. If
-    the block raises, nothing is left behind and the earlier folder stays as it was.
+    A folder that is there is replaced with all it holds, so a caller must know that it may be
+    (``holds_nothing_but``). If the block raises, nothing is left behind and the earlier folder
+    stays as it was. A link stays, and the folder that it points to is replaced.
 
     Raises:
-        OSError: the parent cannot be written to, or the disk is full.
+        OSError: a file stands at ``directory``, the parent cannot be written to, or the disk is
+            full.
     """
+    if directory.is_symlink():
+        directory = Path(os.path.realpath(directory))
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
     directory.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
@@ -79,10 +95,46 @@ def replacing_folder(directory: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def holds_nothing_but(directory: Path, names: Collection[str]) -> bool:
+    """Tell whether a folder holds plain files of these names alone, so that it may be replaced.
+
+    What file managers leave by themselves is nobody's work and does not count.
+    """
+    return all(
+        file.is_file() and (file.name in names or file.name in _LEFT_BY_FILE_MANAGERS)
+        for file in directory.iterdir()
+    )
+
+
+@contextmanager
+def turn_in(directory: Path) -> Iterator[None]:
+    """Wait until no other process is in this block for the same folder; make the folder.
+
+    For work that is done in an instant: unlike ``dermassist.lock`` this waits, and it locks the
+    folder itself, so no file of the lock's lies in a user's folder. Where folders cannot be
+    locked (Windows, some network disks) nobody waits.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = _locked(directory)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; into a pipe or a device write straight."""
+    """Write a file whole or not at all; into a pipe or a device write straight.
+
+    Raises:
+        OSError: as of ``replacing``.
+    """
     if is_stream(path):
-        path.write_bytes(content)
+        with _naming(path, path):
+            path.write_bytes(content)
         return
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -95,6 +147,27 @@ def write_text(path: Path, content: str) -> None:
 
 class _NothingToWriteError(Exception):
     """Leaves ``replacing`` with the earlier file as it was."""
+
+
+def _locked(directory: Path) -> int | None:
+    """Return a handle that locks a folder until it is closed, or ``None`` where none can."""
+    if sys.platform == "win32":
+        return None
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError:
+        # A folder that may be written to but not looked into.
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        os.close(handle)
+        return None
+    except BaseException:
+        # Ctrl-C while another process has its turn.
+        os.close(handle)
+        raise
+    return handle
 
 
 def _target(path: Path) -> Path:
@@ -111,11 +184,12 @@ def _target(path: Path) -> Path:
 
 @contextmanager
 def _naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Let errors name the file that was wanted instead of the temporary one."""
+    """Let errors name the file that was wanted instead of the temporary one or none at all."""
     try:
         yield
     except OSError as error:
-        if error.filename != str(temporary):
+        nameless = error.filename is None and error.errno in _OF_THE_DISK
+        if error.filename != str(temporary) and not nameless:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from dermassist.batch import (
     FileOutcome,
+    Found,
     answer,
     check_table_place,
     find_images,
@@ -25,6 +26,7 @@ from dermassist.batch import (
     render_isic_csv,
     row_name,
 )
+from dermassist.batch.search import COMPANION_SUFFIXES, IMAGE_SUFFIXES
 from dermassist.diagnosis import CODES
 from dermassist.errors import ConfigError, DataError, ImageError
 from dermassist.imaging import RasterImage, View
@@ -39,7 +41,11 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def found(*patterns: str | Path) -> list[str]:
-    return [path.name for path in find_images([str(pattern) for pattern in patterns])]
+    return [path.name for path in find_images([str(pattern) for pattern in patterns]).images]
+
+
+def passed_over(*patterns: str | Path) -> list[str]:
+    return [path.name for path in find_images([str(pattern) for pattern in patterns]).passed_over]
 
 
 def test_folder_gives_its_images_sorted_at_any_depth(tmp_path: Path) -> None:
@@ -146,7 +152,7 @@ def test_folders_below_that_may_not_be_read_are_kept_to_be_reported(
     touch(tmp_path, "a.jpg", "b/shut/x.jpg", "c/shut/y.jpg", "d/.hidden/z.jpg", "d/e.jpg")
     shut_off(monkeypatch, "shut", ".hidden")
     assert found(tmp_path) == ["a.jpg", "shut", "shut", "e.jpg"]
-    images = find_images([str(tmp_path)])
+    images = find_images([str(tmp_path)]).images
     reasons = [outcome.error or "" for outcome in predict_files(images, classifier)]
     for place in ("b", "c"):
         said = f"{tmp_path / place / 'shut'}: no permission to look into it; change its permissions"
@@ -176,7 +182,7 @@ class TestLinks:
         touch(tmp_path, "here/a.jpg", "there/b.jpg", "there/deep/c.jpg", "further/d.jpg")
         (tmp_path / "here/link").symlink_to(tmp_path / "there")
         (tmp_path / "there/link").symlink_to("../further")
-        assert [str(path) for path in find_images([str(tmp_path / "here")])] == [
+        assert [str(path) for path in find_images([str(tmp_path / "here")]).images] == [
             str(tmp_path / "here" / name)
             for name in ("a.jpg", "link/b.jpg", "link/deep/c.jpg", "link/link/d.jpg")
         ]
@@ -185,7 +191,7 @@ class TestLinks:
         touch(tmp_path, "z/a.jpg", "b.jpg")
         for name in ("first", "second"):
             (tmp_path / name).symlink_to("z")
-        assert find_images([str(tmp_path)]) == (tmp_path / "b.jpg", tmp_path / "z/a.jpg")
+        assert find_images([str(tmp_path)]).images == (tmp_path / "b.jpg", tmp_path / "z/a.jpg")
 
     def test_links_that_lead_round_in_circles_end(self, tmp_path: Path) -> None:
         touch(tmp_path, "in/a.jpg", "in/deep/b.jpg", "c.jpg")
@@ -201,7 +207,7 @@ class TestLinks:
     def test_a_link_and_what_it_leads_to_are_one_folder(self, tmp_path: Path) -> None:
         touch(tmp_path, "here/a.jpg", "there/b.jpg")
         (tmp_path / "here/link").symlink_to("../there")
-        both = find_images([str(tmp_path / "here"), str(tmp_path / "there")])
+        both = find_images([str(tmp_path / "here"), str(tmp_path / "there")]).images
         assert both == (tmp_path / "here/a.jpg", tmp_path / "here/link/b.jpg")
 
     def test_hidden_links_are_left_out(self, tmp_path: Path) -> None:
@@ -226,7 +232,7 @@ class TestLinks:
         (tmp_path / "notes.txt").symlink_to("gone.txt")
         for pattern in (tmp_path, tmp_path / "*"):
             assert found(pattern) == ["a.jpg", "round.png"]
-        images = find_images([str(tmp_path)])
+        images = find_images([str(tmp_path)]).images
         gone, loops = (outcome.error or "" for outcome in predict_files(images, classifier))
         assert gone == f"{tmp_path / 'a.jpg'}: is a link whose file is gone; mend the link"
         assert loops.startswith(f"{tmp_path / 'round.png'}: ")
@@ -258,7 +264,34 @@ class TestLinks:
 
 
 def test_no_names_give_no_images() -> None:
-    assert find_images([]) == ()
+    assert find_images([]) == Found((), ())
+
+
+def test_every_ending_of_a_jpeg_is_an_image_s(tmp_path: Path) -> None:
+    for ending in ("jpg", "jpeg", "jpe", "jfif", "JFIF"):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"of {ending}.{ending}", "JPEG")
+    images = find_images([str(tmp_path)]).images
+    assert len(images) == 5
+    assert {row_name(path) for path in images} == {path.stem for path in tmp_path.iterdir()}
+    touch(tmp_path, "of jfif.png")
+    with pytest.raises(DataError, match="would share the row 'of jfif'"):
+        find_images([str(tmp_path)])
+
+
+def test_every_ending_of_an_image_is_one_that_pillow_reads() -> None:
+    assert set(Image.registered_extensions()) >= IMAGE_SUFFIXES
+    assert not IMAGE_SUFFIXES & COMPANION_SUFFIXES
+
+
+def test_files_of_other_endings_are_passed_over_and_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.heic", "sub/c.DCM", "sub/scan", "d.jpg.bak")
+    # Hidden, a folder, and what lies beside images.
+    touch(tmp_path, ".e.heic", ".f/g.heic", "h.heic/i.jpg", "j.csv", "k.JSON", "Thumbs.db")
+    assert found(tmp_path) == ["a.jpg", "i.jpg"]
+    assert passed_over(tmp_path) == ["b.heic", "d.jpg.bak", "c.DCM", "scan"]
+    assert passed_over(tmp_path / "*") == ["b.heic", "d.jpg.bak"]
+    assert passed_over(tmp_path, tmp_path / "*") == passed_over(tmp_path)
+    assert passed_over(tmp_path / "sub/scan", tmp_path) == ["b.heic", "d.jpg.bak", "c.DCM"]
 
 
 @pytest.fixture

@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from dermassist.storage import check_writable, is_stream, replacing, write_bytes, write_text
+from dermassist.storage import (
+    check_writable,
+    holds_nothing_but,
+    is_stream,
+    replacing,
+    replacing_folder,
+    turn_in,
+    write_bytes,
+    write_text,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
 
@@ -157,3 +169,126 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "below")
     with pytest.raises(IsADirectoryError):
         check_writable(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(errno, "ENOSPC"), reason="this system has no such error")
+def test_a_full_disk_names_the_file_although_the_system_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_bytes(tmp_path / "new" / "note.txt", b"x")
+    assert caught.value.filename == str(tmp_path / "new" / "note.txt")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_device_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_bytes(Path("/dev/full"), b"x")
+    assert caught.value.filename == "/dev/full"
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), OSError("odd")])
+def test_nameless_errors_of_something_else_stay_nameless(tmp_path: Path, error: OSError) -> None:
+    with pytest.raises(type(error)) as caught, replacing(tmp_path / "note.txt"):
+        raise error
+    assert caught.value.filename is None
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_is_replaced_only_at_the_end(tmp_path: Path) -> None:
+    place = tmp_path / "made"
+    (place / "old").mkdir(parents=True)
+    with pytest.raises(KeyError), replacing_folder(place):
+        raise KeyError
+    assert names(place) == ["old"]
+    with replacing_folder(place) as staging:
+        (staging / "new").touch()
+    assert names(place) == ["new"]
+    assert names(tmp_path) == ["made"]
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(NotADirectoryError) as caught, replacing_folder(tmp_path / "taken"):
+        pass
+    assert caught.value.filename == str(tmp_path / "taken")
+    assert (tmp_path / "taken").read_text() == "mine"
+    assert names(tmp_path) == ["taken"]
+
+
+@posix
+def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real" / "old").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    with replacing_folder(tmp_path / "link") as staging:
+        (staging / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "real") == ["new"]
+    assert names(tmp_path) == ["link", "real"]
+
+
+def test_what_a_folder_holds_beside_is_found(tmp_path: Path) -> None:
+    assert holds_nothing_but(tmp_path, ())
+    for name in ("a", ".DS_Store"):
+        (tmp_path / name).touch()
+    assert holds_nothing_but(tmp_path, {"a", "b"})
+    assert not holds_nothing_but(tmp_path, {"b"})
+    (tmp_path / "b").mkdir()
+    assert not holds_nothing_but(tmp_path, {"a", "b"})
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from dermassist.storage import turn_in
+
+print("asks", flush=True)
+with turn_in(Path(sys.argv[1])):
+    print("has it", flush=True)
+"""
+
+
+@posix
+def test_two_processes_take_turns_in_a_folder(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "folder"
+    with turn_in(place):
+        command = [sys.executable, "-c", WAITING, str(place)]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "asks\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=0.5)
+        # No lock of ours lies in a user's folder.
+        assert names(place) == []
+    out, _ = other.communicate(timeout=60)
+    assert (other.returncode, out) == (0, "has it\n")
+    assert names(place) == []
+
+
+@posix
+def test_where_a_folder_cannot_be_locked_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refusing(_handle: int, _operation: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with turn_in(tmp_path):
+        monkeypatch.setattr(fcntl, "flock", refusing)
+        with turn_in(tmp_path):
+            pass
+
+
+def test_a_turn_ends_with_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), turn_in(tmp_path):
+        raise KeyError
+    with turn_in(tmp_path):
+        pass

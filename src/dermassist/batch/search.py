@@ -6,20 +6,40 @@ import glob
 import os
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dermassist.batch.table import row_name
 from dermassist.errors import DataError
 
+_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"}
+    _JPEG_SUFFIXES | {".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"}
 )
+_TABLE_SUFFIXES = {".csv", ".tsv", ".json", ".xml", ".xls", ".xlsx", ".ods"}
+_TEXT_SUFFIXES = {".txt", ".md", ".html", ".pdf", ".doc", ".docx", ".odt"}
+#: What lies beside images and is plainly none, Windows' own files too: nobody misses it.
+COMPANION_SUFFIXES = frozenset(_TABLE_SUFFIXES | _TEXT_SUFFIXES | {".ini", ".db"})
 #: What is said of a folder that may not be looked into.
 CLOSED = "{}: no permission to look into it; change its permissions"
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
-def find_images(patterns: Iterable[str]) -> tuple[Path, ...]:
+@dataclass(frozen=True)
+class Found:
+    """What files, folders and patterns name.
+
+    Attributes:
+        images: to answer, in order.
+        passed_over: files in folders and patterns whose ending is no image's; not what is hidden
+            or has an ending of ``COMPANION_SUFFIXES``.
+    """
+
+    images: tuple[Path, ...]
+    passed_over: tuple[Path, ...]
+
+
+def find_images(patterns: Iterable[str]) -> Found:
     """Return the images that files, folders (searched through) and glob patterns name.
 
     A file that is named outright is taken whatever its ending; in folders and patterns only
@@ -33,15 +53,23 @@ def find_images(patterns: Iterable[str]) -> tuple[Path, ...]:
             that names their row.
     """
     found: dict[Path, Path] = {}
-    for path in (path for pattern in patterns for path in _matches(pattern)):
-        # One file may be named in two ways, such as by itself and by a link to its folder.
-        found.setdefault(Path(os.path.realpath(path.parent), path.name), path)
-    paths = tuple(found.values())
-    _check_stems(paths)
-    return paths
+    others: dict[Path, Path] = {}
+    for matches in map(_matches, patterns):
+        for known, paths in ((found, matches.images), (others, matches.passed_over)):
+            for path in paths:
+                known.setdefault(_place(path), path)
+    images = tuple(found.values())
+    _check_stems(images)
+    # What is passed over in a folder may be named outright beside it.
+    return Found(images, tuple(path for place, path in others.items() if place not in found))
 
 
-def _matches(pattern: str) -> list[Path]:
+def _place(path: Path) -> Path:
+    # One file may be named in two ways, such as by itself and by a link to its folder.
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def _matches(pattern: str) -> Found:
     path = Path(pattern)
     # os.path, because pathlib's own tests raise for names that are too long.
     if os.path.isdir(path):  # noqa: PTH112
@@ -52,11 +80,11 @@ def _matches(pattern: str) -> list[Path]:
     elif not os.path.lexists(path) and _GLOB_CHARACTERS & set(pattern):
         # pathlib's own glob takes no absolute patterns.
         named = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-        matches = [p for p in map(Path, named) if _is_image(p, below=p.parent)]
+        matches = _told_images(p for p in map(Path, named) if not _is_hidden(p, below=p.parent))
     else:
         # A file that is absent is reported with the unreadable ones, and stops nothing.
-        return [path]
-    if not matches:
+        return Found((path,), ())
+    if not matches.images:
         raise DataError(
             f"{pattern}: holds no images; check the name, or name files of another ending than "
             f"{', '.join(sorted(IMAGE_SUFFIXES))} outright"
@@ -64,12 +92,12 @@ def _matches(pattern: str) -> list[Path]:
     return matches
 
 
-def _search(folder: Path) -> list[Path]:
-    """Return a folder's images, and the folders below it that may not be looked into.
+def _search(folder: Path) -> Found:
+    """Return a folder's files, with the folders below it that may not be looked into as images.
 
     Each folder is searched once, however many links lead to it.
     """
-    images: list[Path] = []
+    files: list[Path] = []
     closed: list[Path] = []
     seen: set[tuple[int, int]] = set()
     # Links have their turn last: what lies in the folder itself is named by its own place.
@@ -86,8 +114,9 @@ def _search(folder: Path) -> list[Path]:
             # A walk passes over links by itself.
             folders[:] = open_ones
             waiting.extend(path for name in open_ones if (path := Path(place, name)).is_symlink())
-            images += (Path(place, name) for name in names)
-    return sorted([*(path for path in images if _is_image(path, below=folder)), *closed])
+            files += (Path(place, name) for name in names)
+    found = _told_images(path for path in files if not _is_hidden(path, below=folder))
+    return Found(tuple(sorted([*found.images, *closed])), tuple(sorted(found.passed_over)))
 
 
 def _was_seen(folder: str, seen: set[tuple[int, int]]) -> bool:
@@ -115,12 +144,23 @@ def is_open(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
 
 
-def _is_image(path: Path, *, below: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(below).parts)
-    if hidden or path.suffix.lower() not in IMAGE_SUFFIXES:
-        return False
-    # os.path, because pathlib's own test raises for a link into a closed folder.
-    return os.path.isfile(path) or _dangles(path)  # noqa: PTH113
+def _told_images(paths: Iterable[Path]) -> Found:
+    """Tell images from other files by their endings; folders are neither."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        ending = path.suffix.lower()
+        # os.path, because pathlib's own test raises for a link into a closed folder.
+        is_file = os.path.isfile(path)  # noqa: PTH113
+        if ending in IMAGE_SUFFIXES and (is_file or _dangles(path)):
+            images.append(path)
+        elif ending not in IMAGE_SUFFIXES | COMPANION_SUFFIXES and is_file:
+            others.append(path)
+    return Found(tuple(images), tuple(others))
+
+
+def _is_hidden(path: Path, *, below: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(below).parts)
 
 
 def _dangles(path: Path) -> bool:

@@ -14,6 +14,8 @@ from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import DataError
 
 ISIC_COLUMNS = ("image", *(code.upper() for code in CODES))
+#: What spreadsheets separate columns by where a comma stands in numbers, or when asked to.
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_labels(path: Path) -> tuple[Record, ...]:
@@ -28,15 +30,35 @@ def read_labels(path: Path) -> tuple[Record, ...]:
         DataError: the file has neither form, or a row is malformed.
     """
     with _opened(path) as file:
-        header = set(next(csv.reader(file), []))
+        line = file.readline()
+        header, tabbed = _columns(line, ","), _columns(line, "\t")
+        separator = _separator(line)
     if set(ISIC_COLUMNS) <= header:
         return _read_isic(path)
-    if "image_id" in header or any("\t" in column for column in header):
+    if "image_id" in header | tabbed:
         return read_metadata(path)
+    if separator is not None:
+        raise DataError(
+            f"{path}: its columns are separated by {_OTHER_SEPARATORS[separator]}; save it as CSV "
+            "with commas between them"
+        )
     raise DataError(
         f"{path}: has neither the columns {', '.join(ISIC_COLUMNS)} "
         f"nor {', '.join(METADATA_COLUMNS)}"
     )
+
+
+def _columns(line: str, separator: str) -> set[str]:
+    return set(next(csv.reader([line], delimiter=separator), []))
+
+
+def _separator(line: str) -> str | None:
+    """Return what a header's columns are separated by, where that makes it one of ours."""
+    for separator in _OTHER_SEPARATORS:
+        columns = _columns(line, separator)
+        if set(ISIC_COLUMNS) <= columns or set(METADATA_COLUMNS) <= columns:
+            return separator
+    return None
 
 
 @contextmanager
@@ -46,7 +68,13 @@ def _opened(path: Path) -> Iterator[TextIO]:
             yield file
     except FileNotFoundError:
         raise DataError(f"{path}: no such label file; check the name") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except PermissionError:
+        raise DataError(f"{path}: no permission to read it; change its permissions") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; name the label file in it") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error}); check the disk or the name") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path}: cannot be read as a table ({error}); save it as CSV in UTF-8"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ def write_report(
     """Write a report whole or not at all, and return its path.
 
     Args:
-        path: of the file, or of a folder that gets ``DermAssist_Report.pdf``.
+        path: of the file, or of a folder that gets ``DermAssist_Report.pdf``; a new folder's name
+            ends with a slash, as text.
         content: what the report says.
         fonts: as in ``render_pdf``.
 
@@ -47,7 +49,8 @@ def write_report(
         OSError: the folder cannot be written to.
     """
     target = Path(path)
-    if target.is_dir():
+    # A path object has lost the slash that says what was meant.
+    if target.is_dir() or str(path).endswith(("/", os.sep)):
         target /= DEFAULT_NAME
     write_bytes(target, render_pdf(content, fonts=fonts))
     return target

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,15 +25,18 @@ from dermassist.explain.caution import (
 )
 from dermassist.explain.overlay import render_heatmap, render_overlay
 from dermassist.explain.words import set_caveat
+from dermassist.interfaces.cli.analyze import analyze
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.measured import KnownFigures, read_figures
 from dermassist.model.bundle import read_bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
 from dermassist.results import Assessment, Prediction
 from dermassist.sample import sample_path
+from dermassist.storage import turn_in
 
 from .conftest import Run
 
+analyze_command = sys.modules[analyze.__module__]
 WRITTEN = {"assessment.json", "gradcam_output.png", "gradcam_overlay.png"}
 # Section XI.A of the paper, with the two facts that differ from image to image left open.
 PAPER = (
@@ -366,6 +372,84 @@ def test_a_folder_never_holds_two_answers_to_one_image(
         assert names(Path("out")) == WRITTEN
     assert run(*where, tiny_bundle, "--pdf").status == 0
     assert run(*where, tmp_path / "renamed", "--json").json["notes"] == [said]
+
+
+def test_a_report_never_lies_beside_pictures_of_something_else(
+    run: Run, photo: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    where = ("analyze", photo, "--out", "out", "--model", tiny_bundle)
+    predicted = classifier.predict(photo).diagnosis.code
+    other = next(code for code in CODES if code != predicted)
+    said = (
+        "Removed from out: DermAssist_Report.pdf of an analysis whose pictures showed something "
+        "else."
+    )
+    for first, second in (((), ("--explain", other)), ((), ("--signed",)), (("--signed",), ())):
+        assert run(*where, "--pdf", *first).err == ""
+        outcome = run(*where, *second)
+        assert (outcome.status, outcome.err) == (0, f"{said}\n")
+        assert names(Path("out")) == WRITTEN
+    assert run(*where, "--pdf").status == 0
+    # The predicted diagnosis is what is drawn anyway.
+    assert run(*where, "--explain", predicted).err == ""
+    assert "DermAssist_Report.pdf" in names(Path("out"))
+
+
+def test_what_earlier_versions_saved_showed_the_prediction(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    where = ("analyze", photo, "--out", "out", "--model", tiny_bundle)
+    run(*where, "--pdf")
+    assessment = Path("out/assessment.json")
+    values = json.loads(assessment.read_text("utf-8"))
+    del values["explained"], values["signed"]
+    assessment.write_text(json.dumps(values))
+    assert run(*where).err == ""
+    assert "DermAssist_Report.pdf" in names(Path("out"))
+
+
+@pytest.mark.parametrize("name", ["gradcam_overlay.png", "assessment.json"])
+def test_the_image_is_never_replaced_by_a_result(
+    run: Run, photo: Path, tiny_bundle: Path, name: str
+) -> None:
+    Path("out").mkdir()
+    image = photo.rename(Path("out") / name)
+    before = image.read_bytes()
+    outcome = run("analyze", image, "--model", tiny_bundle, "--out", "../here/out")
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == (f"out/{name}: would be replaced by a result; name another folder")
+    assert (names(Path("out")), image.read_bytes()) == ({name}, before)
+    # In another folder it is an image like others.
+    assert run("analyze", image, "--model", tiny_bundle, "--out", "other").status == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are locked on POSIX alone")
+def test_two_analyses_into_one_folder_have_their_turns(
+    run: Run, photo: Path, photos: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second, which ends while the first writes, must find all that the first has written."""
+    where = ("--model", tiny_bundle, "--out", "out")
+    run("analyze", photo, *where)
+    second: list[threading.Thread] = []
+    write = analyze_command._write_together
+
+    def writing(out: Path, files: Mapping[str, bytes]) -> None:
+        if not second:
+            second.append(threading.Thread(target=other_analysis))
+            second[0].start()
+            second[0].join(timeout=0.5)
+            assert second[0].is_alive()
+        write(out, files)
+
+    def other_analysis() -> None:
+        with turn_in(Path("out")):
+            found.update(names(Path("out")))
+
+    found: set[str] = set()
+    monkeypatch.setattr(analyze_command, "_write_together", writing)
+    assert run("analyze", photos / "b.png", *where, "--pdf").status == 0
+    second[0].join(timeout=60)
+    assert found == names(Path("out")) == {*WRITTEN, "DermAssist_Report.pdf"}
 
 
 def test_sums_in_another_order_are_no_other_answer(

@@ -96,6 +96,16 @@ def test_split_file_is_verified_on_reading(run: Run, make_ham10000: Make) -> Non
         assert sum(map(len, parts)) == len(set().union(*parts)) == len(set(lesion.values()))
 
 
+def test_a_split_file_replaces_nothing_but_one(run: Run, make_ham10000: Make) -> None:
+    place = make_ham10000(lesions_per_class=12)
+    metadata = place / "HAM10000_metadata.csv"
+    before = metadata.read_bytes()
+    outcome = run("data", "split", place, "--out", metadata)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint.endswith("is no split file; name another file, or remove it")
+    assert metadata.read_bytes() == before
+
+
 def test_same_seed_gives_the_same_split(run: Run, make_ham10000: Make) -> None:
     place = make_ham10000(lesions_per_class=12)
     digests = [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -332,6 +333,57 @@ def test_saved_report_reads_back(run: Run, data: Path, split_file: Path, trained
     assert saved == outcome.json
     again = EvaluationReport.from_dict(saved["report"])
     assert again.to_dict() == saved["report"]
+
+
+def test_saving_replaces_nothing_but_an_earlier_report(
+    run: Run, data: Path, split_file: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    shutil.copy(split_file, "splits.json")
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    for taken in (labels, Path("splits.json")):
+        before = taken.read_bytes()
+        outcome = run("evaluate", *where, "--save", taken)
+        assert outcome.status == ExitStatus.CONFIG
+        assert outcome.complaint == (
+            f"{taken}: exists and is no report of an evaluation; name another file, or remove it"
+        )
+        assert taken.read_bytes() == before
+    for _ in range(2):
+        assert run("evaluate", *where, "--save", "report.json").status == 0
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    outcome = run("evaluate", *where, "--save", labels / "report.json")
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert outcome.complaint.startswith("labels.csv")
+
+
+def test_a_closed_folder_of_images_is_no_empty_one(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    # Root may read every folder, so whoever runs the test is refused here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    outcome = run("evaluate", *where)
+    assert outcome.status == ExitStatus.DATA
+    assert outcome.complaint == (
+        f"{data / 'images'}: no permission to look into it; change its permissions"
+    )
 
 
 def test_same_seed_gives_the_same_intervals(

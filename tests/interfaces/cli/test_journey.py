@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -224,6 +225,61 @@ def test_exporting_never_replaces_a_folder_of_something_else(run: Run, place: Pa
     assert outcome.status == ExitStatus.CONFIG
     assert "holds something else than a model" in outcome.complaint
     assert Path("model/thesis.txt").read_text() == "mine"
+
+
+def put_web_app(model: Path, _bundle: Path) -> None:
+    model.mkdir()
+    (model / "manifest.json").write_text('{"name": "shop", "start_url": "/"}')
+    (model / "index.html").write_text("mine")
+
+
+def put_lone_manifest(model: Path, _bundle: Path) -> None:
+    model.mkdir()
+    (model / "manifest.json").write_text('{"name": "shop", "start_url": "/"}')
+
+
+def put_notes_beside(model: Path, bundle: Path) -> None:
+    shutil.copytree(bundle, model)
+    (model / "notes.txt").write_text("mine")
+
+
+def put_variant_within(model: Path, bundle: Path) -> None:
+    shutil.copytree(bundle, model)
+    (model / "tta").mkdir()
+    shutil.copy(bundle / "manifest.json", model / "tta")
+
+
+def put_file(model: Path, _bundle: Path) -> None:
+    model.write_text("mine")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    files = [folder] if folder.is_file() else [p for p in folder.rglob("*") if p.is_file()]
+    return {path: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    "put", [put_web_app, put_lone_manifest, put_notes_beside, put_variant_within, put_file]
+)
+def test_exporting_replaces_nothing_but_a_bundle_s_own_files(
+    run: Run, tiny_bundle: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(Path("model"), tiny_bundle)
+    before = contents(Path("model"))
+    outcome = run("export", "run", "--data", "data", "--out", "model")
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint.startswith("model: holds something else than a model; name a new")
+    assert contents(Path("model")) == before
+
+
+def test_exporting_replaces_a_bundle_and_an_empty_folder(run: Run, tiny_bundle: Path) -> None:
+    shutil.copytree(tiny_bundle, "model")
+    Path("model/.DS_Store").touch()
+    Path("empty").mkdir()
+    for out in ("model", "empty", "new"):
+        # The next thing that is missing is the run.
+        outcome = run("export", "run", "--data", "data", "--out", out)
+        assert "run: holds no training run" in outcome.complaint
 
 
 @pytest.mark.parametrize("origin", [{}, {"protocol": "paper", "splits_sha256": "x", "fold": 0}])

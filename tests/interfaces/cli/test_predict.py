@@ -3,14 +3,17 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dermassist import Classifier
+from dermassist import Classifier, batch
+from dermassist.batch import render_isic_csv
 from dermassist.diagnosis import Diagnosis
 from dermassist.interfaces.cli.exit_status import ExitStatus
 
@@ -196,6 +199,39 @@ def test_interruption_is_told_in_json(
     assert (outcome.json["interrupted"], outcome.json["answered"]) == (True, 2)
 
 
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program be told to end twice over, as timeout does it, after two answers."""
+    answering = batch.predict_files
+
+    def stopping(*arguments: Any, **options: Any) -> Iterator[batch.FileOutcome]:
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "it would end at once"
+        for number, outcome in enumerate(answering(*arguments, **options)):
+            if number == 2:
+                signal.raise_signal(signal.SIGTERM)
+            yield outcome
+
+    def rendering(outcomes: Iterable[batch.FileOutcome]) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return render_isic_csv(outcomes)
+
+    monkeypatch.setattr(batch, "predict_files", stopping)
+    monkeypatch.setattr(batch, "render_isic_csv", rendering)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_what_was_answered_is_kept_when_the_program_is_told_to_end(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    outcome = run("predict", photos, "--csv", "table.csv", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.INTERRUPTED
+    assert outcome.lines[0] == "2 of 5 images answered; table written to table.csv."
+    assert list(read_table(Path("table.csv"))) == ["a", "b"]
+    assert [path.name for path in Path().iterdir()] == ["table.csv"]
+    # Afterwards the signal does what it did before.
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_existing_table_is_kept_when_interrupted_before_any_answer(
     run: Run, photos: Path, tiny_bundle: Path, interrupted: Callable[[int], None]
 ) -> None:
@@ -377,6 +413,32 @@ def test_any_name_keeps_its_stem(run: Run, photos: Path, tiny_bundle: Path, name
     (photos / "e.jpg").rename(name)
     assert run("predict", name, "--csv", "table.csv", "--model", tiny_bundle).status == 0
     assert list(read_table(Path("table.csv"))) == [Path(name).stem]
+
+
+def test_files_that_are_passed_over_are_counted(run: Run, photos: Path, tiny_bundle: Path) -> None:
+    for name in ("f.heic", "g.HEIC", "scan", "labels.csv", ".hidden.heic"):
+        (photos / name).touch()
+    options = ("--csv", "table.csv", "--model", tiny_bundle)
+    outcome = run("predict", photos, *options)
+    said = (
+        "passed over as no images: 2 with .heic, 1 with no ending; those that are images can be "
+        "named outright"
+    )
+    assert (outcome.status, outcome.err) == (0, f"{said}\n")
+    assert outcome.lines[0].startswith("5 of 5 images answered")
+    assert run("predict", photos, *options, "--json").json["notes"] == [said]
+
+
+def test_jpegs_of_rarer_endings_are_answered(
+    run: Run, photos: Path, tiny_bundle: Path, classifier: Classifier
+) -> None:
+    for name in ("e.jpe", "d.jfif"):
+        next(photos.glob(f"{name[0]}.*")).rename(photos / name)
+    assert run("predict", photos, "--csv", "table.csv", "--model", tiny_bundle).err == ""
+    table = read_table(Path("table.csv"))
+    for name in ("e.jpe", "d.jfif"):
+        expected = probabilities(classifier, photos / name)
+        assert table[name[0]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_name_with_a_leading_dash(run: Run, photos: Path, tiny_bundle: Path) -> None:

@@ -49,7 +49,7 @@ def test_saved_assessment_makes_the_same_file(run: Run, case: Path, tiny_bundle:
     outcome = run("report", case, "--model", tiny_bundle, "--out", "again.pdf", *PATIENT, "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert Path("again.pdf").read_bytes() == first
-    assert outcome.json == {"report": "again.pdf", "bytes": len(first)}
+    assert outcome.json == {"report": "again.pdf", "bytes": len(first), "notes": []}
 
 
 def test_options_reach_the_report(run: Run, case: Path, tiny_bundle: Path) -> None:
@@ -143,6 +143,54 @@ def test_report_lies_beside_the_assessment_by_default(
     (case.parent / NAME).unlink()
     assert run("report", case, "--model", tiny_bundle).status == 0
     assert (case.parent / NAME).read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["lesion.jpg", "assessment.json", "notes.txt"])
+def test_a_report_replaces_nothing_but_a_report(
+    run: Run, case: Path, tiny_bundle: Path, name: str
+) -> None:
+    (case.parent / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in case.parent.iterdir()}
+    outcome = run("report", case, "--model", tiny_bundle, "--out", case.parent / name)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == (
+        f"case/{name}: exists and is no report; name another file, or remove it"
+    )
+    assert {path: path.read_bytes() for path in case.parent.iterdir()} == before
+
+
+def test_a_new_folder_is_named_by_its_stroke(run: Run, case: Path, tiny_bundle: Path) -> None:
+    where = ("report", case, "--model", tiny_bundle, "--out")
+    outcome = run(*where, "reports")
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == (
+        "reports: no such folder; end the name in / for a new one, or in .pdf"
+    )
+    for out, written in (
+        ("reports/", "reports"),
+        ("of/today/", "of/today"),
+        ("reports", "reports"),
+    ):
+        outcome = run(*where, out)
+        assert (outcome.status, outcome.lines) == (0, [f"Report: {written}/{NAME}"])
+        assert (Path(written) / NAME).read_bytes().startswith(b"%PDF")
+
+
+def test_replacing_a_report_of_somebody_else_is_said(
+    run: Run, case: Path, photos: Path, tiny_bundle: Path
+) -> None:
+    model = ("--model", tiny_bundle)
+    run("analyze", photos / "b.png", *model, "--out", "other")
+    place, other = ("--out", "rep/"), ("report", "other/assessment.json", "--image")
+    assert run("report", case, *model, *place, *PATIENT).err == ""
+    # The same bytes are the same report.
+    assert run("report", case, *model, *place, *PATIENT).err == ""
+    said = f"Replaced another report at rep/{NAME}."
+    outcome = run(*other, photos / "b.png", *model, *place)
+    assert (outcome.status, outcome.err) == (0, f"{said}\n")
+    assert run("report", case, *model, *place, "--json").json["notes"] == [said]
+    # Beside its assessment lies its own report, which may be made anew.
+    assert run("report", case, *model, "--name", "Anna Alpha").err == ""
 
 
 def test_another_image_is_refused(run: Run, case: Path, photos: Path, tiny_bundle: Path) -> None:

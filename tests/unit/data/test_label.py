@@ -86,9 +86,33 @@ def test_other_tables_are_refused_with_what_is_wanted(table: Path, content: byte
         read_labels(table)
 
 
+@pytest.mark.parametrize("header", [ISIC, HAM])
+@pytest.mark.parametrize(("separator", "words"), [(";", "semicolons"), ("|", "bars")])
+def test_another_separator_is_named(table: Path, header: str, separator: str, words: str) -> None:
+    table.write_text(f"\ufeff{header}\n".replace(",", separator), encoding="utf-8")
+    with pytest.raises(DataError, match=f"columns are separated by {words}; save it as CSV with"):
+        read_labels(table)
+
+
+def test_isic_form_with_tabs_is_told_so(table: Path) -> None:
+    table.write_text(f"{ISIC}\nI,0,1,0,0,0,0,0\n".replace(",", "\t"))
+    with pytest.raises(DataError, match="columns are separated by tabs"):
+        read_labels(table)
+
+
+def test_a_closed_file_is_told_so(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may read every file, so whoever runs the test is refused here.
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(DataError, match=r"labels\.csv: no permission to read it; change its perm"):
+        read_labels(table)
+
+
 def test_what_is_no_table_is_refused(table: Path, tmp_path: Path) -> None:
     table.write_bytes(b"\xff\xfe\x00\x01" * 9)
-    for path, reason in ((table, "cannot be read"), (tmp_path, "cannot be read")):
+    for path, reason in ((table, "save it as CSV in UTF-8"), (tmp_path, "is a folder")):
         with pytest.raises(DataError, match=reason):
             read_labels(path)
     with pytest.raises(DataError, match=r"absent\.csv: no such label file"):

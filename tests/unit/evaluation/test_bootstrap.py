@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from dermassist.evaluation.bootstrap import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from dermassist.evaluation.array import FloatArray
 
 GROUPS = np.array(["a", "b", "a", "c", "c", "c", "d"])
 
@@ -158,6 +161,10 @@ def test_what_chance_raises_has_the_basic_interval() -> None:
     assert found.estimate("x") == interval(0.1, draws)
 
 
+def _binned_error(weights: FloatArray, *, member: FloatArray) -> dict[str, FloatArray]:
+    return {"e": np.abs(weights @ member).sum(axis=1) / len(member)}
+
+
 def test_a_known_calibration_error_lies_in_its_interval() -> None:
     random = np.random.default_rng(0)
     true, held = 0.04, {True: 0, False: 0}
@@ -167,7 +174,7 @@ def test_a_known_calibration_error_lies_in_its_interval() -> None:
         bins = np.minimum((confidence * 15).astype(int), 14)
         member = np.eye(15)[bins] * (right - confidence)[:, None]
         found = bootstrap(
-            lambda weights, member=member: {"e": np.abs(weights @ member).sum(axis=1) / 300},
+            partial(_binned_error, member=member),
             groups=np.arange(300),
             rng=random,
             resamples=100,

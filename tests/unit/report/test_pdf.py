@@ -276,6 +276,14 @@ def test_writes_the_papers_file_name_into_a_folder(tmp_path: Path, content: Repo
     assert list(tmp_path.iterdir()) == [written]
 
 
+def test_a_new_folder_is_made_where_a_slash_asks_for_it(
+    tmp_path: Path, content: ReportContent
+) -> None:
+    new = write_report(f"{tmp_path}/reports/", content, fonts=BUNDLED_ONLY)
+    assert new == tmp_path / "reports" / "DermAssist_Report.pdf"
+    assert new.is_file()
+
+
 def test_a_failure_leaves_the_earlier_file_alone(
     tmp_path: Path, content: ReportContent, monkeypatch: pytest.MonkeyPatch
 ) -> None:

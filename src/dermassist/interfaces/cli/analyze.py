@@ -22,6 +22,7 @@ from dermassist.interfaces.cli.option import (
     pixel_aspect_of,
 )
 from dermassist.interfaces.cli.output import NOTICE, remark, say, say_json
+from dermassist.interfaces.cli.place import check_no_input
 from dermassist.interfaces.cli.reporting import (
     PANEL,
     Age,
@@ -65,6 +66,18 @@ class Drawing:
     def to_dict(self) -> dict[str, Any]:
         """Return what an assessment.json says of its pictures."""
         return {"explained": self.diagnosis.code, "signed": self.signed}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, predicted: Diagnosis) -> Drawing:
+        """Read it; earlier versions did not say, and mostly drew the predicted diagnosis.
+
+        Raises:
+            ValueError: there is no such diagnosis.
+        """
+        from dermassist.diagnosis import Diagnosis  # noqa: PLC0415 - keeps --help fast
+
+        explained = values.get("explained", predicted.code)
+        return cls(Diagnosis.from_code(explained), signed=values.get("signed", False) is True)
 
     def picture_names(self, names: Iterable[str] = (HEATMAP_NAME, OVERLAY_NAME)) -> tuple[str, ...]:
         """Return the pictures' names as a report lists them."""
@@ -110,6 +123,7 @@ def analyze(
     from dermassist.patient import PatientDetails  # noqa: PLC0415
 
     path = _path(image, sample=sample)
+    check_no_input(path, (out / name for name in RESULT_NAMES))
     wanted, aspect = diagnosis_of(explain), pixel_aspect_of(squeezed_from)
     patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
     _check_report_options(context, pdf=pdf, stated=patient.stated)
@@ -131,9 +145,7 @@ def analyze(
             explain=wanted,
             options=replace(options, heatmap_files=drawing.picture_names()),
         )
-    other = _other_than(assessment, out)
-    _write_together(out, contents)
-    notes += _remove_earlier(out, contents, of=other) if other else []
+    notes += _write_over(out, contents, assessment, drawing)
     elapsed = time.perf_counter() - started
     if as_json:
         files = {name: str(out / name) for name in contents}
@@ -186,6 +198,19 @@ def _contents(
     }
 
 
+def _write_over(
+    out: Path, contents: Mapping[str, bytes], assessment: Assessment, drawing: Drawing
+) -> list[str]:
+    """Write the files in place of an earlier analysis'; return what was removed of that one."""
+    from dermassist.storage import turn_in  # noqa: PLC0415
+
+    # Of two analyses that end at once, the second must find all that the first has written.
+    with turn_in(out):
+        other = _other_than(assessment, drawing, out)
+        _write_together(out, contents)
+        return _remove_earlier(out, contents, of=other) if other else []
+
+
 def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files or, where one cannot be written, none."""
     from dermassist.storage import replacing  # noqa: PLC0415
@@ -195,33 +220,42 @@ def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
             stack.enter_context(replacing(out / name)).write_bytes(content)
 
 
-def _other_than(assessment: Assessment, out: Path) -> str | None:
+def _other_than(assessment: Assessment, drawing: Drawing, out: Path) -> str | None:
     """Say what else the analysis in a folder is of; ``None`` where it is of the same.
 
-    A report alone tells nothing.
+    A report alone tells nothing. One of the same answer lists the pictures that lie beside it, so
+    it is another's where these show something else.
     """
+    predicted = assessment.prediction.diagnosis
     try:
         values = json.loads((out / ASSESSMENT_NAME).read_text(encoding="utf-8"))
         if values["image"]["sha256"] != assessment.image.sha256:
             return "another image"
-        # One of the manifest, so it changes with all that a report says of the model.
-        same_model = values["model"]["sha256"] == assessment.model.sha256
-        shares = values["prediction"]["probabilities"]
-        apart = (
-            abs(float(shares[diagnosis.code]) - share)
-            for diagnosis, share in assessment.prediction.ranked
-        )
-        same = same_model and max(apart) <= SAME_ANSWER
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return None if same else "another answer to this image"
+        if not _is_same_answer(values, assessment):
+            return "another answer to this image"
+        if Drawing.from_dict(values, predicted=predicted) != drawing:
+            return "an analysis whose pictures showed something else"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return None
+
+
+def _is_same_answer(values: Mapping[str, Any], assessment: Assessment) -> bool:
+    # One of the manifest, so it changes with all that a report says of the model.
+    if values["model"]["sha256"] != assessment.model.sha256:
+        return False
+    shares = values["prediction"]["probabilities"]
+    return all(
+        abs(float(shares[diagnosis.code]) - share) <= SAME_ANSWER
+        for diagnosis, share in assessment.prediction.ranked
+    )
 
 
 def _remove_earlier(out: Path, written: Iterable[str], *, of: str) -> list[str]:
     """Remove what another analysis left and this one did not replace; say so.
 
-    A folder must not hold results of two images, nor two answers to one. Nothing but an analysis'
-    own names is touched.
+    A folder must not hold results of two images, nor two answers to one, nor a report of other
+    pictures. Nothing but an analysis' own names is touched.
 
     Args:
         out: the folder.

@@ -17,6 +17,7 @@ from dermassist.interfaces.cli.predict import predict
 from dermassist.interfaces.cli.protocol import protocol
 from dermassist.interfaces.cli.report import report
 from dermassist.interfaces.cli.serve import serve
+from dermassist.interfaces.cli.termination import ANSWERED_BY_TRAINING, ending_as_interrupted
 from dermassist.interfaces.cli.train import train
 from dermassist.interfaces.cli.tune import tune
 
@@ -36,6 +37,7 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     *,
     _version: Annotated[
         bool,
@@ -48,6 +50,8 @@ def _options(
     ] = False,
 ) -> None:
     """Explainable seven-class diagnosis of dermatoscopic images."""
+    if context.invoked_subcommand not in ANSWERED_BY_TRAINING:
+        context.with_resource(ending_as_interrupted())
 
 
 app.command()(analyze)

@@ -24,6 +24,7 @@ from dermassist.interfaces.cli.option import (
     pixel_aspect_of,
 )
 from dermassist.interfaces.cli.output import progress, say, say_json
+from dermassist.interfaces.cli.place import check_replaceable, holds_keys
 
 if TYPE_CHECKING:
     from dermassist.answering import Answers
@@ -93,10 +94,6 @@ def evaluate(
     labelled = images is not None or labels is not None
     if labelled:
         _check_no_fold(context)
-    if errors is not None:
-        from dermassist.gallery import check_gallery_place  # noqa: PLC0415
-
-        check_gallery_place(errors)
     classifier = Classifier.load(model, tta=tta)
     aspect = pixel_aspect_of(squeezed_from)
     if labelled:
@@ -107,6 +104,7 @@ def evaluate(
         _check_squares(subject.records)
     if store and not subject.is_test_fold:
         raise ConfigError("--store takes the test fold of the splits that the model names")
+    _check_places(save, errors)
     with progress("Images", len(subject.records)) as advance:
         answers = answer_records(
             subject.records,
@@ -128,6 +126,23 @@ def evaluate(
         say_json(document)
     else:
         _say_measured(document, measured)
+
+
+def _check_places(save: Path | None, errors: Path | None) -> None:
+    """Find out before the work, not after it, whether its results may be written."""
+    from dermassist.storage import check_writable  # noqa: PLC0415
+
+    if save is not None:
+        check_replaceable(save, "report of an evaluation", _is_report)
+        check_writable(save)
+    if errors is not None:
+        from dermassist.gallery import check_gallery_place  # noqa: PLC0415
+
+        check_gallery_place(errors)
+
+
+def _is_report(content: bytes) -> bool:
+    return holds_keys(content, "protocol", "report")
 
 
 def _check_squares(records: Iterable[Record]) -> None:

@@ -33,6 +33,7 @@ def labelled_folder(images: Path | None, labels: Path | None, aspect: float | No
         ConfigError: one of the two is not given.
         DataError: labels or folder cannot be read.
     """
+    from dermassist.batch.search import CLOSED, is_open  # noqa: PLC0415
     from dermassist.data.ham10000 import locate  # noqa: PLC0415
     from dermassist.data.label import read_labels  # noqa: PLC0415
 
@@ -40,6 +41,8 @@ def labelled_folder(images: Path | None, labels: Path | None, aspect: float | No
         raise ConfigError("--images and --labels go together")
     if not images.is_dir():
         raise DataError(f"{images}: no such folder; check the name")
+    if not is_open(images):
+        raise DataError(CLOSED.format(images))
     dataset = locate(read_labels(labels), images, pixel_aspect=aspect)
     description = (
         f"{labels}, {len(dataset.records)} images. Whether the model has seen any of them in "

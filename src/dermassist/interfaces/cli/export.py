@@ -157,9 +157,31 @@ def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV
 
 
 def _check_replaceable(out: Path) -> None:
-    """Refuse to put a bundle in place of a folder that holds something else."""
-    if out.is_dir() and any(out.iterdir()) and not _is_bundle(out):
+    """Refuse to put a bundle in place of a folder that holds something else, notes beside it too.
+
+    Raises:
+        ConfigError: it does, or it is no folder.
+    """
+    from dermassist.storage import holds_nothing_but  # noqa: PLC0415
+
+    if out.exists() and not (out.is_dir() and holds_nothing_but(out, _bundle_names(out))):
         raise ConfigError(f"{out}: holds something else than a model; name a new folder with --out")
+
+
+def _bundle_names(folder: Path) -> set[str]:
+    """Return the names of a bundle's files; none where there is no manifest of ours."""
+    from dermassist.errors import BundleError  # noqa: PLC0415
+    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
+    from dermassist.model.manifest import Manifest  # noqa: PLC0415
+
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return set()
+    try:
+        manifest = Manifest.from_json(path.read_bytes().decode(), where=str(path))
+    except (BundleError, UnicodeDecodeError):
+        return set()
+    return {MANIFEST_NAME, *manifest.files}
 
 
 def _say_bundle(bundle: Bundle) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -28,11 +29,13 @@ class _Outcome:
         files: in order, as far as the run came.
         asked: how many files there were.
         table: where the rows were written; ``None`` where they were not.
+        passed_over: files that were not taken for images.
     """
 
     files: Sequence[FileOutcome]
     asked: int
     table: Path | None
+    passed_over: Sequence[Path]
 
     @property
     def answered(self) -> int:
@@ -74,7 +77,8 @@ def predict(
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
     from dermassist.storage import check_writable, is_stream  # noqa: PLC0415
 
-    images = find_images(paths)
+    found = find_images(paths)
+    images = found.images
     check_table_place(csv, images)
     aspect = pixel_aspect_of(squeezed_from) or 1.0
     classifier = Classifier.load(model, threads=1, tta=tta)
@@ -84,7 +88,7 @@ def predict(
     table = _table_place(csv, files, asked=len(images))
     if table is not None:
         _write(table, files)
-    outcome = _Outcome(files, asked=len(images), table=table)
+    outcome = _Outcome(files, asked=len(images), table=table, passed_over=found.passed_over)
     if as_json:
         say_json(_to_dict(outcome, csv))
     else:
@@ -147,7 +151,8 @@ def _write(csv: Path, outcomes: Sequence[FileOutcome]) -> None:
 def _notes(outcome: _Outcome, csv: Path) -> list[str]:
     from dermassist.batch import row_name  # noqa: PLC0415
 
-    notes = [one.note for one in outcome.files if one.note is not None]
+    notes = [_passed_over(outcome.passed_over)] if outcome.passed_over else []
+    notes += [one.note for one in outcome.files if one.note is not None]
     notes += [
         f"an apostrophe was put before {one.path.stem!r}: spreadsheets would run it as a formula"
         for one in outcome.files
@@ -160,6 +165,13 @@ def _notes(outcome: _Outcome, csv: Path) -> list[str]:
         stays = "" if outcome.table == csv else f"; the earlier {csv} stays as it was"
         notes.append(f"interrupted: {outcome.table} is partial, {turns}{stays}")
     return notes
+
+
+def _passed_over(files: Sequence[Path]) -> str:
+    """Say how many files were not taken for images, by their endings."""
+    endings = Counter(path.suffix.lower() or "no ending" for path in files)
+    counts = ", ".join(f"{count} with {ending}" for ending, count in sorted(endings.items()))
+    return f"passed over as no images: {counts}; those that are images can be named outright"
 
 
 def _to_dict(outcome: _Outcome, csv: Path) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dermassist.errors import DataError
+from dermassist.errors import ConfigError, DataError
 from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, Drawing, diagnosis_of
 from dermassist.interfaces.cli.option import Json, Model, Tta
-from dermassist.interfaces.cli.output import say, say_json
+from dermassist.interfaces.cli.output import remark, say, say_json
+from dermassist.interfaces.cli.place import check_replaceable
 from dermassist.interfaces.cli.reporting import (
     Age,
     BodySite,
@@ -29,6 +30,10 @@ from dermassist.interfaces.cli.requirement import require_report
 if TYPE_CHECKING:
     from dermassist.results import Assessment
 
+_PDF_START = b"%PDF"
+#: What ends a folder's name.
+_STROKES = tuple({os.sep, os.altsep or os.sep})
+
 
 def report(
     case: Annotated[
@@ -43,8 +48,11 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="PDF file or folder; by default beside the file.", readable=False),
+        # As text, because a path forgets the stroke that ends a folder's name.
+        str | None,
+        typer.Option(
+            metavar="PATH", help="PDF file, or folder; a new one ends in /. By default beside."
+        ),
     ] = None,
     explain: Annotated[
         str | None,
@@ -68,9 +76,10 @@ def report(
     require_report("The PDF report")
     from dermassist.model.bundle import bundle_directory, read_bundle  # noqa: PLC0415 - keeps --help fast
     from dermassist.patient import PatientDetails  # noqa: PLC0415
-    from dermassist.report import DEFAULT_NAME, ReportOptions  # noqa: PLC0415
+    from dermassist.report import ReportOptions  # noqa: PLC0415
     from dermassist.storage import write_bytes  # noqa: PLC0415
 
+    target = _target(out, case)
     patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
     wanted, (assessment, drawing) = diagnosis_of(explain), _read_case(case)
     shown = wanted or drawing.diagnosis
@@ -85,14 +94,40 @@ def report(
         explain=shown,
         options=options,
     )
-    target = out or case.parent
-    if target.is_dir():
-        target /= DEFAULT_NAME
+    notes = _replaced(target, pdf, case)
     write_bytes(target, pdf)
     if as_json:
-        say_json({"report": str(target), "bytes": len(pdf)})
+        say_json({"report": str(target), "bytes": len(pdf), "notes": notes})
     else:
+        for note in notes:
+            remark(note)
         say(f"Report: {target}")
+
+
+def _target(out: str | None, case: Path) -> Path:
+    """Return where to write the report.
+
+    Raises:
+        ConfigError: something else than a report stands there, or it is unclear whether a file or
+            a folder is meant.
+    """
+    from dermassist.report import DEFAULT_NAME  # noqa: PLC0415 - keeps --help fast
+
+    target = case.parent if out is None else Path(out)
+    if target.is_dir() or (out is not None and out.endswith(_STROKES)):
+        target /= DEFAULT_NAME
+    elif not target.suffix and not target.exists():
+        raise ConfigError(f"{out}: no such folder; end the name in / for a new one, or in .pdf")
+    check_replaceable(target, "report", lambda content: content.startswith(_PDF_START))
+    return target
+
+
+def _replaced(target: Path, pdf: bytes, case: Path) -> list[str]:
+    """Say that another report is replaced; beside its assessment it is that one's own."""
+    beside = os.path.realpath(target.parent) == os.path.realpath(case.parent)
+    if beside or not target.is_file() or target.read_bytes() in {b"", pdf}:
+        return []
+    return [f"Replaced another report at {target}."]
 
 
 def _read_case(path: Path) -> tuple[Assessment, Drawing]:
@@ -102,20 +137,11 @@ def _read_case(path: Path) -> tuple[Assessment, Drawing]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         assessment = Assessment.from_dict(values)
-        return assessment, _drawing(values, assessment)
+        return assessment, Drawing.from_dict(values, predicted=assessment.prediction.diagnosis)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name an assessment.json") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is no assessment that  analyze  wrote ({error!r})") from error
-
-
-def _drawing(values: Mapping[str, Any], assessment: Assessment) -> Drawing:
-    """Read what was drawn; earlier versions did not say, and mostly drew the predicted one."""
-    from dermassist.diagnosis import Diagnosis  # noqa: PLC0415
-
-    predicted = assessment.prediction.diagnosis
-    explained = values.get("explained", predicted.code)
-    return Drawing(Diagnosis.from_code(explained), signed=values.get("signed", False) is True)
 
 
 def _pictures_beside(case: Path, drawing: Drawing) -> tuple[str, ...]:
