@@ -7,7 +7,12 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.measured import read_measured
+from dermassist.model.bundle import bundle_directory, read_bundle
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -37,3 +42,13 @@ def test_links_lead_somewhere(path: Path) -> None:
     local = [link for link in links if not link.startswith(("http", "mailto"))]
     missing = [link for link in local if not (path.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize(("name", "tta"), [("plain", False), ("tta", True)])
+def test_kept_answers_are_those_that_the_model_was_measured_by(name: str, tta: bool) -> None:
+    table = PredictionTable.read(ROOT / "results" / "ship" / f"{name}.csv")
+    measured = read_measured(read_bundle(bundle_directory(None, tta=tta)).manifest)
+    assert measured is not None
+    counts = np.zeros((7, 7), int)
+    np.add.at(counts, (table.labels, table.probabilities.argmax(axis=1)), 1)
+    assert counts.tolist() == [list(row) for row in measured.report.confusion]

@@ -31,6 +31,7 @@ from dermassist.evaluation.decision import (
 )
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.malignancy import malignant_probability
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature
 from dermassist.model.manifest import ConformalRule, Manifest, ReferralRule
 
@@ -121,6 +122,36 @@ def measure_decisions(
         if sets is None
         else estimate_sets(members(sets, probabilities), labels, groups=lesions, rng=random),
     )
+
+
+def prediction_table(answers: Answers, manifest: Manifest) -> PredictionTable:
+    """Return each image's answer, with what the model's rules say of it.
+
+    Raises:
+        DataError: the model has no referral threshold or no prediction sets.
+    """
+    referral, conformal = rules_of(manifest)
+    return PredictionTable(
+        images=tuple(record.image_id for record in answers.records),
+        labels=answers.labels,
+        probabilities=answers.probabilities,
+        referred=refers(referral, answers.probabilities),
+        sets=members(conformal, answers.probabilities),
+    )
+
+
+def rules_of(manifest: Manifest) -> tuple[ReferralRule, ConformalRule]:
+    """Return a model's rules for referral and for sets.
+
+    Raises:
+        DataError: it lacks one.
+    """
+    referral, conformal = manifest.referral, manifest.conformal
+    if referral is None or conformal is None:
+        raise DataError(
+            f"{manifest.name} {manifest.version}: has no referral threshold or no prediction sets"
+        )
+    return referral, conformal
 
 
 def with_measures(manifest: Manifest, measures: DecisionMeasures) -> Manifest:

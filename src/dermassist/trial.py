@@ -17,9 +17,7 @@ from dermassist.answering import answer_records
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import FieldCache
 from dermassist.data.protocol import Trial
-from dermassist.decisions import members, refers
-from dermassist.errors import DataError
-from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.decisions import prediction_table
 from dermassist.inference.classifier import Classifier
 from dermassist.lock import InUseError
 from dermassist.model.bundle import Bundle
@@ -143,16 +141,7 @@ def answer_trial(
     answers = answer_records(
         trial.test, Classifier(bundle), pixel_aspect=bench.pixel_aspect, advance=advance
     )
-    referral, conformal = bundle.manifest.referral, bundle.manifest.conformal
-    if referral is None or conformal is None:
-        raise DataError(f"{bundle.directory}: has no referral threshold or no prediction sets")
-    table = PredictionTable(
-        images=tuple(record.image_id for record in answers.records),
-        labels=answers.labels,
-        probabilities=answers.probabilities,
-        referred=refers(referral, answers.probabilities),
-        sets=members(conformal, answers.probabilities),
-    ).to_csv()
+    table = prediction_table(answers, bundle.manifest).to_csv()
     description = {
         "trial": trial.name,
         "training": bundle.manifest.training,

@@ -17,12 +17,15 @@ from dermassist import Classifier, assess
 from dermassist.cases import CaseBook
 from dermassist.diagnosis import Diagnosis
 from dermassist.explain.words import percent
+from dermassist.patient import PatientDetails
 from dermassist.sample import draw_lesion
 
 from .conftest import ACCEPT, serving, settle
 
 Enter = Callable[[str], Page]
 SESSIONS = 20
+#: Of a table on the page Cases; its rows are about as high.
+HEADER_PX = 35
 
 
 def photo_of(seed: int) -> bytes:
@@ -183,8 +186,11 @@ def test_details_and_proportions_stay_while_another_page_is_looked_at(
         expect(squeezed).to_have_value("were squeezed from 4:3")
         choose(page, ("lesion.png", photo_of(1)))
         wait_for_result(page)
+        expect(page.get_by_role("link", name="PDF report")).to_be_visible()
         page.get_by_role("button", name="Next patient").click()
+        expect(page.get_by_text("Answers given before are under Cases.")).to_be_visible()
         settle(page)
+        expect(page.get_by_role("link", name="PDF report")).to_have_count(0)
         for title in ("Cases", "Analyse"):
             go_to(page, title)
             settle(page)
@@ -255,6 +261,37 @@ def test_a_saved_case_is_found_after_a_kill_and_a_restart(enter: Enter, cases: P
     with CaseBook.open(cases) as book:
         (summary,) = book.search()
         assert book.image(summary.case_id) == photo_of(3)
+
+
+def test_a_ticked_row_opens_its_case_in_whatever_order(enter: Enter, cases: Path) -> None:
+    classifier = Classifier.load()
+    with CaseBook.open(cases) as book:
+        for k, name in enumerate(("Anna", "Berta", "Clara")):
+            book.save(
+                assess(photo_of(k), classifier=classifier),
+                photo_of(k),
+                patient=PatientDetails(name=name),
+            )
+    with serving(cases) as address:
+        page = enter(address)
+        go_to(page, "Cases")
+        settle(page)
+        # The newest stands first; sorted by name, the eldest does.
+        for name in ("Clara", "Anna"):
+            table = page.get_by_test_id("stDataFrame")
+            table.locator("canvas").first.wait_for()
+            page.wait_for_timeout(1000)
+            if name == "Anna":
+                table.click(position={"x": 60, "y": HEADER_PX // 2})
+                page.wait_for_timeout(1000)
+            table.click(position={"x": 16, "y": HEADER_PX * 3 // 2})
+            page.get_by_role("heading", name=name, exact=True).wait_for()
+            expect(page.get_by_text("What it turned out to be")).to_be_visible()
+            settle(page)
+            page.get_by_role("button", name="Back to all cases").click()
+            page.get_by_role("heading", name="Cases", exact=True).wait_for()
+            settle(page)
+        expect(page.get_by_text("3 cases, the newest first.")).to_be_visible()
 
 
 def test_saving_one_form_of_a_case_keeps_what_was_typed_into_the_other(

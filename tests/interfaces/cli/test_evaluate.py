@@ -15,8 +15,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from dermassist.data.ham10000 import METADATA_COLUMNS, Record, read_ham10000
 from dermassist.data.split import Part, Splits, make_splits, select, write_splits
-from dermassist.diagnosis import CODES
+from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.evaluation import bootstrap, report, summary
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle, write_bundle
@@ -333,6 +334,38 @@ def test_saved_report_reads_back(run: Run, data: Path, split_file: Path, trained
     assert saved == outcome.json
     again = EvaluationReport.from_dict(saved["report"])
     assert again.to_dict() == saved["report"]
+
+
+def test_each_answer_is_kept_as_the_protocols_keep_it(
+    run: Run, data: Path, split_file: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    document = evaluate(run, data, split_file, trained, "--json", "--answers", "a.csv").json
+    table = PredictionTable.read(Path("a.csv"))
+    assert set(table.images) == {record.image_id for record in tested}
+    right = (table.probabilities.argmax(axis=1) == table.labels).mean()
+    accuracy = document["report"]["summary"]["overall"]["accuracy"]["value"]
+    assert right == pytest.approx(accuracy)
+    referred = document["decisions"]["referral"]["sensitivity"]["value"]
+    malignant = np.isin(table.labels, [d.index for d in Diagnosis if d.malignant])
+    assert table.referred[malignant].mean() == pytest.approx(referred)
+    outcome = evaluate(run, data, split_file, trained, "--answers", split_file)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "exists and is no table of answers" in outcome.complaint
+
+
+def test_answers_need_rules_before_the_work(
+    run: Run,
+    data: Path,
+    tiny_bundle: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", data / "images", "--labels", labels, "--model", tiny_bundle)
+    outcome = run("evaluate", *where, "--answers", "a.csv")
+    assert outcome.status == ExitStatus.DATA
+    assert "has no referral threshold or no prediction sets" in outcome.complaint
 
 
 def test_saving_replaces_nothing_but_an_earlier_report(

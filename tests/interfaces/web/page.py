@@ -55,3 +55,8 @@ def press(app: AppTest, label: str) -> AppTest:
 def field(app: AppTest, label: str) -> TextInput:
     """Return a line to be filled in."""
     return next(line for line in app.text_input if line.label == label)
+
+
+def in_order(app: AppTest) -> list[str]:
+    """Return the texts of the page in the order in which they stand."""
+    return [value for each in app.main if isinstance(value := getattr(each, "value", None), str)]

@@ -8,24 +8,30 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pypdf
 import pytest
+import streamlit as st
 
 from dermassist import Classifier, assess
-from dermassist.cases import CaseBook
+from dermassist.cases import CaseBook, Outcome
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import CaseError
 from dermassist.explain.words import percent
 from dermassist.interfaces.cli import _run
-from dermassist.interfaces.web.screens.batch import Batch, distinct
+from dermassist.interfaces.web.downloads import Offer
+from dermassist.interfaces.web.screens.batch import Batch, distinct, short_remarks
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.measured import read_measured
 from dermassist.model.bundle import GRAPH_NAME, read_bundle, write_bundle
 
 from .conftest import ACCEPT, Open, photo_of
-from .page import batch_of, download, explained, field, texts, upload, upload_all
+from .page import batch_of, download, explained, field, in_order, press, texts, upload, upload_all
 
 
 def test_the_notice_comes_first_and_once(open_app: Open) -> None:
@@ -259,22 +265,46 @@ def test_a_batch_warns_of_what_analyse_warns_of(open_app: Open, book: CaseBook) 
     app.selectbox(key="batch proportions").select("were squeezed from 4:3").run()
     batch_of(app, {"square.png": square, "photo.png": photo_of(1)})
     table = app.dataframe[0].value
-    remarks = dict(zip(table["file"], table["remarks"], strict=True))
+    remarks = dict(zip(table["file"], table["in full"], strict=True))
     for each in book.search():
         assessment = book.load(each.case_id).assessment
         expected = (*assessment.quality.remarks, *assessment.image.notes)
         assert expected
         assert remarks[each.image_name] == " ".join(expected)
+    short = dict(zip(table["file"], table["remarks"], strict=True))
+    assert short["photo.png"] == "2 remarks: small, blurred"
+    assert list(table.columns).index("remarks") == list(table.columns).index("confidence") - 1
     assert "times as wide as the file shows it" in remarks["square.png"]
     assert "times as wide as the file shows it" not in remarks["photo.png"]
     assert '"label": "Remarks"' in app.dataframe[0].proto.columns
+    assert '"label": "Remarks in full"' in app.dataframe[0].proto.columns
+    assert "“No” does not mean harmless. Not a diagnosis." in texts(app)
 
     analyse = upload(open_app(), "photo.png", photo_of(1))
-    assert (
-        " ".join(warning.value for warning in analyse.warning)
-        .replace("\\", "")
-        .endswith(remarks["photo.png"])
-    )
+    said = " ".join(warning.value for warning in analyse.warning).replace("\\", "")
+    assert said.startswith(remarks["photo.png"])
+
+
+@pytest.mark.parametrize(
+    ("remarks", "short"),
+    [
+        ((), ""),
+        (("Blurred: less sharp than 99 %.",), "1 remark: blurred"),
+        (
+            (
+                "No lesion found: nothing stands out.",
+                "The set is empty: no diagnosis is probable.",
+                "The answer itself, Melanoma (MEL), is not in the set.",
+                "The pixels are wider; see the file.",
+            ),
+            "4 remarks: no lesion found, the set is empty, the answer itself, the pixels are wider",
+        ),
+    ],
+)
+def test_a_table_says_first_how_many_remarks_there_are(
+    remarks: tuple[str, ...], short: str
+) -> None:
+    assert short_remarks(remarks) == short
 
 
 def test_reports_of_a_batch_decode_no_image_for_the_screen(
@@ -356,7 +386,9 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     next(button for button in app.button if button.label == "Open case").click().run()
     assert not app.exception
     assert app.title[0].value == f"Case {first.case_id[:8]}"
+    assert app.caption[0].value.startswith(f"Case {first.case_id[:8]}, saved {first.saved_at[:10]}")
     assert app.subheader[0].value == str(first.diagnosis)
+    assert "Outcome recorded:" not in texts(app)
 
     next(button for button in app.button if button.label == "Record").click().run()
     assert app.error[0].value == "Choose the final diagnosis first."
@@ -368,15 +400,112 @@ def test_cases_are_found_opened_completed_and_deleted(open_app: Open, book: Case
     outcome = book.load(first.case_id).outcome
     assert outcome is not None
     assert (outcome.diagnosis, outcome.source) == (DIAGNOSES[4], "histology")
+    recorded = app.info[0].value.replace("\\", "").replace("\u00a0", " ")
+    assert recorded == (
+        f"**Outcome recorded:** {DIAGNOSES[4]}, histology. The program answered: "
+        f"{first.diagnosis}, {percent(first.confidence)}."
+    )
+    said = in_order(app)
+    assert said.index(app.info[0].value) < said.index(app.subheader[0].value)
+    report = pypdf.PdfReader(io.BytesIO(download(app, "PDF report")))
+    printed = " ".join(report.pages[0].extract_text().split())
+    assert f"Outcome recorded: {DIAGNOSES[4]}, histology." in printed
 
     field(app, "Patient ID").input("4711")
     next(button for button in app.button if button.label == "Save details").click().run()
     assert book.load(first.case_id).patient.patient_id == "4711"
     assert "**Patient:** 4711" in texts(app)
+    assert app.title[0].value == "4711"
 
     next(button for button in app.button if button.label == "Delete").click().run()
     assert not app.exception
     assert [summary.image_name for summary in book.search()] == ["second.png"]
+
+
+def test_a_list_of_cases_names_the_patient_first(open_app: Open, book: CaseBook) -> None:
+    app = open_app()
+    upload(app, "nobody.png", photo_of(1))
+    app.text_input(key="analyse 0 patient_id").input("A-100").run()
+    app.text_input(key="analyse 0 name").input("Anna First").run()
+    upload(app, "anna.png", photo_of(2))
+    anna, nobody = book.search()
+    app = open_app("cases")
+    assert next(iter(app.dataframe[0].value.columns)) == "patient"
+    assert list(app.dataframe[0].value["patient"]) == ["A-100 Anna First", ""]
+    assert list(app.selectbox(key="chosen").options) == [
+        " · ".join(
+            (
+                *owner,
+                each.saved_at[:16].replace("T", " "),
+                f"{each.diagnosis.code.upper()} {percent(each.confidence)}",
+                each.image_name,
+                each.case_id[:8],
+            )
+        )
+        for owner, each in ((["A-100 Anna First"], anna), ([], nobody))
+    ]
+    app.selectbox(key="chosen").select_index(0).run()
+    press(app, "Open case")
+    assert app.title[0].value.replace("\\", "") == "A-100 · Anna First"
+    assert app.caption[0].value.startswith(f"Case {anna.case_id[:8]}, saved ")
+
+
+def test_an_outcome_that_is_none_of_the_seven_is_told_with_its_remarks(
+    open_app: Open, book: CaseBook
+) -> None:
+    upload(open_app(), "lesion.png", photo_of(1))
+    (summary,) = book.search()
+    book.record_outcome(summary.case_id, Outcome(None, "histology", "squamous cell carcinoma"))
+    app = open_app("cases")
+    app.session_state["open case"] = summary.case_id
+    app.run()
+    said = app.info[0].value.replace("\\", "")
+    assert said.startswith(
+        "**Outcome recorded:** none of the seven: squamous cell carcinoma, histology. The program"
+    )
+
+
+def test_a_chosen_row_opens_the_case_that_it_showed(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(open_app(), "first.png", photo_of(1))
+    chosen: list[Callable[[], None]] = []
+    drawn: Any = st.dataframe
+
+    def dataframe(*arguments: object, on_select: Any, **options: Any) -> object:
+        chosen.append(on_select)
+        return drawn(*arguments, on_select=on_select, **options)
+
+    monkeypatch.setattr(st, "dataframe", dataframe)
+    open_app("cases")
+    (first,) = book.search()
+    # Somebody saves another case before the row is chosen, which is then the second.
+    book.save(book.load(first.case_id).assessment, photo_of(1))
+    state: dict[str, Any] = {"case table 0": SimpleNamespace(selection=SimpleNamespace(rows=[0]))}
+    monkeypatch.setattr(st, "session_state", state)
+    chosen[0]()
+    assert state["open case"] == first.case_id
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_downloads_of_several_answers_have_names_of_their_own(
+    open_app: Open, book: CaseBook, kept: bool
+) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 name").input("Anna").run()
+    if kept:
+        upload(app, "left arm.png", photo_of(1))
+        end = f"left_arm_{book.search()[0].case_id[:8]}"
+    else:
+        app.button(key="sample").click().run()
+        end = "synthetic_lesion"
+    offered: dict[str, Offer] = app.session_state["downloads"]
+    assert {label: each.file.name for label, each in offered.items()} == {
+        "PDF report": f"DermAssist_Report_{end}.pdf",
+        "Overlay": f"gradcam_overlay_{end}.png",
+        "Heatmap": f"gradcam_output_{end}.png",
+        "JSON": f"assessment_{end}.json",
+    }
 
 
 def test_figures_of_another_version_are_named_and_nothing_else_is_lost(
@@ -393,6 +522,9 @@ def test_figures_of_another_version_are_named_and_nothing_else_is_lost(
     assert not app.exception
     assert any("measured by another version" in each.value for each in app.markdown)
     assert any(each.value == "Confusion matrix" for each in app.subheader)
+    # The history of the rules is that of the model that ships.
+    assert "No weights were chosen on these images." in texts(app)
+    assert "revised" not in texts(app)
 
 
 def test_who_cannot_see_the_charts_of_the_model_gets_their_numbers(
@@ -402,6 +534,11 @@ def test_who_cannot_see_the_charts_of_the_model_gets_their_numbers(
     monkeypatch.delenv("DERMASSIST_MODEL")
     app = open_app("model")
     assert not app.exception
+    assert "none of these images" not in texts(app)
+    assert (
+        "No weights were chosen on these images. The rules for referral and prediction sets were "
+        "revised after earlier versions had been measured on them."
+    ) in texts(app)
     measured = read_measured(Classifier.load().manifest)
     assert measured is not None
     report = measured.report
@@ -430,6 +567,25 @@ def test_pages_without_input_are_drawn(open_app: Open, page: str, says: str) -> 
     assert not app.exception
     headers = [element.value for kind in (app.header, app.subheader) for element in kind]
     assert says in headers
+
+
+@pytest.mark.parametrize(
+    ("ships", "says"),
+    [
+        (True, "How true that is for this model was measured: see the page Model."),
+        (False, "How true that is for this model was not measured."),
+    ],
+)
+def test_the_guide_promises_no_more_than_was_measured(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch, ships: bool, says: str
+) -> None:
+    if ships:
+        monkeypatch.delenv("DERMASSIST_MODEL")
+    said = texts(open_app("guide"))
+    assert says in said
+    assert said.index("that is what calibrated means") < said.index(says)
+    assert "The diagnoses that fit best. It does not exclude the others." in said
+    assert "cannot be excluded" not in said
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,19 @@ def test_a_click_loses_no_answer_of_analyse_and_is_said(
     assert book.count() == 4
 
 
+def test_images_that_a_click_kept_from_being_answered_get_their_body_site_too(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app()
+    app.text_input(key="analyse 0 body_site").input("back").run()
+    click_during(monkeypatch, "analyse", image=2)
+    upload_all(app, FOUR)
+    assert app.text_input(key="analyse 0 body_site").value == "back"
+    upload_all(app, {name: FOUR[name] for name in ("lesion2.png", "lesion3.png")})
+    assert {book.load(each.case_id).patient.body_site for each in book.search()} == {"back"}
+    assert app.text_input(key="analyse 0 body_site").value == ""
+
+
 def test_a_click_loses_no_answer_of_a_batch_and_no_old_table_stays(
     open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

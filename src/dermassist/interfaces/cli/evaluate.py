@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dermassist.evaluation.table import Table
     from dermassist.inference.classifier import Classifier
     from dermassist.model.bundle import Bundle
+    from dermassist.model.manifest import Manifest
 
 DEFAULT_SEED = 0
 
@@ -46,6 +47,15 @@ class _Measured:
     report: EvaluationReport
     heatmaps: LocalisationSummary | None
     decisions: DecisionMeasures
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where results go that the user asked for: report, each image's answer, gallery."""
+
+    save: Path | None
+    answers: Path | None
+    errors: Path | None
 
 
 def evaluate(
@@ -74,6 +84,10 @@ def evaluate(
     save: Annotated[
         Path | None, typer.Option(help="JSON file for the whole report.", readable=False)
     ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="CSV file for each image's answer.", readable=False),
+    ] = None,
     store: Annotated[bool, typer.Option(help="Store the report in the model's manifest.")] = False,
     errors: Annotated[
         Path | None,
@@ -89,7 +103,6 @@ def evaluate(
     """Evaluate a model on its test fold, or on any labelled folder (--images and --labels)."""
     from dermassist.answering import answer_records  # noqa: PLC0415 - keeps --help fast
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
-    from dermassist.storage import write_text  # noqa: PLC0415
 
     labelled = images is not None or labels is not None
     if labelled:
@@ -104,22 +117,18 @@ def evaluate(
         _check_squares(subject.records)
     if store and not subject.is_test_fold:
         raise ConfigError("--store takes the test fold of the splits that the model names")
-    _check_places(save, errors)
+    places = _Places(save, answers, errors)
+    _check_places(places, classifier.manifest)
     with progress("Images", len(subject.records)) as advance:
-        answers = answer_records(
+        answered = answer_records(
             subject.records,
             classifier,
             pixel_aspect=subject.dataset.pixel_aspect,
             advance=advance,
         )
-    measured = _measure(answers, classifier, seed=seed)
+    measured = _measure(answered, classifier, seed=seed)
     document = _document(classifier, subject, measured, seed=seed)
-    if save is not None:
-        write_text(save, json.dumps(document, indent=1) + "\n")
-    if errors is not None:
-        from dermassist.gallery import write_gallery  # noqa: PLC0415
-
-        write_gallery(answers, errors, scale=classifier.manifest.evidence_scale)
+    _write(places, answered, document, classifier.manifest)
     if store:
         _store(classifier.bundle, document, measured.decisions)
     if as_json:
@@ -128,21 +137,48 @@ def evaluate(
         _say_measured(document, measured)
 
 
-def _check_places(save: Path | None, errors: Path | None) -> None:
+def _check_places(places: _Places, manifest: Manifest) -> None:
     """Find out before the work, not after it, whether its results may be written."""
     from dermassist.storage import check_writable  # noqa: PLC0415
 
-    if save is not None:
-        check_replaceable(save, "report of an evaluation", _is_report)
-        check_writable(save)
-    if errors is not None:
+    if places.save is not None:
+        check_replaceable(places.save, "report of an evaluation", _is_report)
+        check_writable(places.save)
+    if places.answers is not None:
+        from dermassist.decisions import rules_of  # noqa: PLC0415
+
+        rules_of(manifest)
+        check_replaceable(places.answers, "table of answers", _is_table)
+        check_writable(places.answers)
+    if places.errors is not None:
         from dermassist.gallery import check_gallery_place  # noqa: PLC0415
 
-        check_gallery_place(errors)
+        check_gallery_place(places.errors)
+
+
+def _write(
+    places: _Places, answered: Answers, document: dict[str, Any], manifest: Manifest
+) -> None:
+    from dermassist.storage import write_text  # noqa: PLC0415
+
+    if places.save is not None:
+        write_text(places.save, json.dumps(document, indent=1) + "\n")
+    if places.answers is not None:
+        from dermassist.decisions import prediction_table  # noqa: PLC0415
+
+        write_text(places.answers, prediction_table(answered, manifest).to_csv())
+    if places.errors is not None:
+        from dermassist.gallery import write_gallery  # noqa: PLC0415
+
+        write_gallery(answered, places.errors, scale=manifest.evidence_scale)
 
 
 def _is_report(content: bytes) -> bool:
     return holds_keys(content, "protocol", "report")
+
+
+def _is_table(content: bytes) -> bool:
+    return content.startswith(b"image,true,")
 
 
 def _check_squares(records: Iterable[Record]) -> None:

@@ -14,6 +14,8 @@ from dermassist.results import Prediction
 
 #: Told apart by any colour vision, and by the words beside them.
 MALIGNANT_COLOUR, BENIGN_COLOUR = "#b35806", "#2166ac"
+#: That of the page's text, which can be read in the light and in the dark; the browser fills it in.
+TEXT_COLOUR = "currentColor"
 #: Stands out from white and from black.
 POINT_COLOUR = "#3a8ec8"
 _DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
@@ -30,8 +32,9 @@ def probability_chart(prediction: Prediction) -> alt.LayerChart:
         }
         for diagnosis, probability in prediction.ranked
     ]
+    axis = alt.Axis(labelLimit=300, labelColor=TEXT_COLOUR)
     base = _chart(rows).encode(
-        y=alt.Y("diagnosis:N", sort=None, title=None, axis=alt.Axis(labelLimit=300)),
+        y=alt.Y("diagnosis:N", sort=None, title=None, axis=axis),
         x=alt.X(
             "probability:Q",
             scale=alt.Scale(domain=[0, 1.4]),
@@ -40,7 +43,7 @@ def probability_chart(prediction: Prediction) -> alt.LayerChart:
     )
     scale = alt.Scale(domain=["malignant", "benign"], range=[MALIGNANT_COLOUR, BENIGN_COLOUR])
     bars = base.mark_bar().encode(color=alt.Color("kind:N", scale=scale, legend=None))
-    labels = base.mark_text(align="left", dx=4, color="#808080").encode(text="label:N")
+    labels = base.mark_text(align="left", dx=4, color=TEXT_COLOUR).encode(text="label:N")
     chart: alt.LayerChart = (bars + labels).properties(height=230)
     return chart
 

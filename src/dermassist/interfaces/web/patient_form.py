@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import streamlit as st
@@ -14,6 +15,8 @@ from dermassist.patient import LENGTH_LIMITS, OLDEST_YEARS, SEXES, PatientDetail
 Lasting = Literal["session"] | None
 _NOBODY = PatientDetails()
 _FIELDS = ("patient_id", "name", "age", "sex", "body_site", "remarks")
+#: Of one lesion; the others are the patient's.
+_LESION_FIELDS = ("body_site", "remarks")
 
 
 def patient_form(
@@ -75,6 +78,22 @@ def forget_entries(key: str) -> None:
     """Drop what was entered into a form that is not drawn any more."""
     for field in _FIELDS:
         st.session_state.pop(f"{key} {field}", None)
+
+
+def lesion_entries(key: str) -> dict[str, str]:
+    """Return what was entered into a form about the lesion, by the keys of its fields."""
+    return {
+        name: st.session_state.get(name, "")
+        for name in (f"{key} {field}" for field in _LESION_FIELDS)
+    }
+
+
+def forget_lesion(entries: Mapping[str, str]) -> None:
+    """Empty the fields that still hold these entries; only before they are drawn."""
+    for name, entry in entries.items():
+        # What was entered since is of the next lesion.
+        if entry and st.session_state.get(name) == entry:
+            st.session_state[name] = ""
 
 
 def patient_line(patient: PatientDetails) -> str:

@@ -21,10 +21,12 @@ class Model:
     Attributes:
         classifier: that answers.
         known: what was measured of it, as far as it can be read.
+        ships: whether it is the one that comes with the program.
     """
 
     classifier: Classifier
     known: KnownFigures
+    ships: bool
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -33,7 +35,7 @@ def model() -> Model:
     directory = os.environ.get(MODEL_VARIABLE)
     classifier = Classifier.load(Path(directory) if directory else None)
     # Figures of another version do not keep a model from answering.
-    return Model(classifier, read_figures(classifier.manifest))
+    return Model(classifier, read_figures(classifier.manifest), ships=not directory)
 
 
 @st.cache_resource(show_spinner="Opening the case book")

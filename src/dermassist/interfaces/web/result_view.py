@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -18,26 +19,24 @@ from dermassist.explain.overlay import (
     render_heatmap,
     render_overlay,
 )
-from dermassist.explain.words import explain_in_words, percent, set_caveat
-from dermassist.interfaces.web.charts import probability_chart, probability_words
+from dermassist.explain.words import explain_in_words
+from dermassist.interfaces.web.answer_view import show_answer
+from dermassist.interfaces.web.belonging import belonging_line
 from dermassist.interfaces.web.downloads import File, download_link, offer
-from dermassist.interfaces.web.patient_form import patient_line
-from dermassist.interfaces.web.resources import case_book, model
+from dermassist.interfaces.web.file_name import file_name
+from dermassist.interfaces.web.known import manifest_of, measured_of
+from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.text import escaped, unbroken
-from dermassist.measured import Measured
-from dermassist.model.manifest import Manifest
 from dermassist.patient import PatientDetails
 from dermassist.report import (
     DEFAULT_NAME,
-    UNREADABLE,
     ReportOptions,
     build_report,
-    not_at_hand,
     render_pdf,
-    same_model,
     unprinted_characters,
 )
-from dermassist.results import Assessment, Prediction
+from dermassist.results import Assessment
+from dermassist.sample import is_sample
 
 HEATMAP_NAME = "gradcam_output.png"
 OVERLAY_NAME = "gradcam_overlay.png"
@@ -55,6 +54,7 @@ class Shown:
         patient: as far as stated.
         seconds: that the answer took; ``None`` for one from the case book.
         case_id: in the case book; ``None`` for what is not kept there.
+        outcome: what the lesion turned out to be and how that is known, where it is recorded.
     """
 
     assessment: Assessment
@@ -63,6 +63,7 @@ class Shown:
     patient: PatientDetails
     seconds: float | None = None
     case_id: str | None = None
+    outcome: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Choice:
 
 
 def show_result(shown: Shown) -> None:
-    """Draw the answer, the pictures and the downloads."""
+    """Draw whose answer it is, the answer, the pictures and the downloads."""
+    _show_belonging(shown)
     answer, pictures = st.columns((5, 6), gap="large")
     with pictures:
         choice = _choose(shown.assessment)
@@ -83,93 +85,16 @@ def show_result(shown: Shown) -> None:
     with st.container():
         _show_downloads(shown, choice)
     with answer:
-        _show_answer(shown)
+        show_answer(shown.assessment, seconds=shown.seconds)
     with pictures:
         _show_pictures(shown, choice)
 
 
-def manifest_of(assessment: Assessment) -> Manifest | None:
-    """Return the loaded model's manifest, if it is that of the model that answered."""
-    manifest = model().classifier.manifest
-    return manifest if same_model(assessment, manifest) else None
-
-
-def measured_of(assessment: Assessment) -> Measured | None:
-    """Return what was measured of the model that answered, if that is the loaded one."""
-    return model().known.measured if manifest_of(assessment) is not None else None
-
-
-def _show_answer(shown: Shown) -> None:
-    assessment, prediction = shown.assessment, shown.assessment.prediction
-    st.subheader(str(prediction.diagnosis), anchor=False)
-    st.markdown(escaped(prediction.diagnosis.summary, longest=400))
-    kind = "calibrated" if prediction.calibrated else "not calibrated"
-    confidence, malignant = st.columns(2)
-    confidence.metric(f"Confidence ({kind})", percent(prediction.confidence))
-    malignant.metric("MEL, BCC and AKIEC together", percent(prediction.malignancy))
-    _show_referral(assessment)
-    st.altair_chart(
-        probability_chart(prediction), width="stretch", alt=probability_words(prediction)
-    )
-    _show_set(prediction)
-    if manifest_of(assessment) is None:
-        st.warning(escaped(not_at_hand(assessment.model), longest=400))
-    elif model().known.unreadable is not None:
-        st.warning(UNREADABLE)
-    for remark in (*assessment.quality.remarks, *assessment.image.notes):
-        st.warning(escaped(remark, longest=400), icon=":material/visibility:")
-    if shown.patient.stated:
-        st.markdown(f"**Patient:** {patient_line(shown.patient)}")
-    took = f", answered in {shown.seconds:.2f} s" if shown.seconds is not None else ""
-    st.caption(
-        f"{escaped(assessment.image.name)}, {assessment.image.width} x {assessment.image.height} "
-        f"pixels{took}. Model {escaped(assessment.model.name)} "
-        f"{escaped(assessment.model.version)}. Not a diagnosis."
-    )
-
-
-def _show_referral(assessment: Assessment) -> None:
-    prediction = assessment.prediction
-    referral = prediction.referral
-    if referral is None:
-        st.info("A referral threshold was not measured for this model.")
-        return
-    relation = "reach" if referral.advised else "are below"
-    text = (
-        f"**{'Referral advised' if referral.advised else 'Below the referral threshold'}.** "
-        f"The malignant diagnoses together ({percent(prediction.malignancy)}) {relation} the "
-        f"threshold of {percent(referral.threshold)}, chosen on validation lesions to find "
-        f"{percent(referral.target_sensitivity)} of the malignant ones. "
-    )
-    # The answer stands without the figures of another version.
-    measured = model().known.referral if manifest_of(assessment) is not None else None
-    if measured is None:
-        text += "Its sensitivity and specificity on test lesions: not measured."
-    else:
-        text += (
-            f"On test lesions it found {percent(measured.sensitivity.value)} of the malignant "
-            f"images (sensitivity) and left {percent(measured.specificity.value)} of the benign "
-            "ones unreferred (specificity)."
-        )
-    if not referral.advised:
-        text += " Below the threshold is not the same as harmless."
-    (st.warning if referral.advised else st.info)(unbroken(text))
-
-
-def _show_set(prediction: Prediction) -> None:
-    members = prediction.prediction_set
-    if members is None:
-        st.markdown("**Prediction set:** not measured for this model.")
-        return
-    names = ", ".join(str(diagnosis) for diagnosis in members.diagnoses) or "none of the seven"
-    title = unbroken(f"Cannot be excluded ({percent(members.coverage)} prediction set)")
-    st.markdown(f"**{title}:** {names}")
-    caveat = set_caveat(prediction)
-    if caveat is not None:
-        st.warning(caveat)
-    if members.not_guaranteed:
-        small = ", ".join(diagnosis.code.upper() for diagnosis in members.not_guaranteed)
-        st.caption(f"Not guaranteed for {small}: too few lesions to calibrate on.")
+def _show_belonging(shown: Shown) -> None:
+    info = shown.assessment.image
+    # The bundled sample is nobody's, as is said beside it.
+    if shown.patient.stated or shown.case_id is not None or not is_sample(info.sha256):
+        st.markdown(belonging_line(shown.patient, info.name))
 
 
 def _choose(assessment: Assessment) -> Choice:
@@ -251,11 +176,19 @@ def _files(shown: Shown, choice: Choice, options: ReportOptions) -> dict[str, Fi
         return (json.dumps(assessment.to_dict(), indent=1) + "\n").encode()
 
     return {
-        "PDF report": File(DEFAULT_NAME, "application/pdf", _while_kept(shown, pdf)),
-        "Overlay": File(OVERLAY_NAME, "image/png", _while_kept(shown, overlay)),
-        "Heatmap": File(HEATMAP_NAME, "image/png", _while_kept(shown, heatmap)),
-        "JSON": File(ASSESSMENT_NAME, "application/json", _while_kept(shown, record)),
+        "PDF report": File(_named(shown, DEFAULT_NAME), "application/pdf", _while_kept(shown, pdf)),
+        "Overlay": File(_named(shown, OVERLAY_NAME), "image/png", _while_kept(shown, overlay)),
+        "Heatmap": File(_named(shown, HEATMAP_NAME), "image/png", _while_kept(shown, heatmap)),
+        "JSON": File(
+            _named(shown, ASSESSMENT_NAME), "application/json", _while_kept(shown, record)
+        ),
     }
+
+
+def _named(shown: Shown, kind: str) -> str:
+    """Return a name that tells the files of several answers apart."""
+    known = Path(kind)
+    return file_name(shown.assessment.image.name, shown.case_id, known.suffix, begin=known.stem)
 
 
 def _while_kept(shown: Shown, make: Callable[[], bytes]) -> Callable[[], bytes]:
@@ -287,6 +220,6 @@ def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) 
         image=shown.image,
         patient=shown.patient,
         explain=explained,
-        options=options,
+        options=replace(options, outcome=shown.outcome),
     )
     return render_pdf(content)

@@ -17,8 +17,11 @@ from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
+from dermassist.interfaces.web.belonging import mismatch_words, person_of
 from dermassist.interfaces.web.patient_form import (
     forget_entries,
+    forget_lesion,
+    lesion_entries,
     patient_form,
     patient_line,
 )
@@ -34,6 +37,8 @@ from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
 _ANALYSES, _ROUND, _INTAKES, _NUMBERS = "analyses", "round", "intakes", "image numbers"
 _LOOKED_AT, _OPENED = "looked at", "opened"
+#: Whether no answer is shown until there is a new one or one is asked for again, and which is.
+_HIDDEN, _SEEN_AGAIN = "answers hidden", "seen again"
 #: How many patients came before, which tells their forms apart, and what the last form said.
 _PATIENTS, _STATED = "patients", "stated"
 
@@ -81,12 +86,23 @@ class Round:
         done: how many of them were answered or refused.
         refused: why, for each that was.
         first: number of the first answered one until it is looked at.
+        kept: numbers of those that the case book holds.
+        body_site: with which they were kept.
+        entered: what the form said of the lesion, by field, until it is emptied of that.
     """
 
     names: tuple[str, ...]
     done: int = 0
     refused: list[str] = field(default_factory=list)
     first: int | None = None
+    kept: list[int] = field(default_factory=list)
+    body_site: str = ""
+    entered: dict[str, str] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Drop what is shown and known of the patient; why images were refused stays."""
+        self.first, self.body_site = None, ""
+        self.entered.clear()
 
 
 def analyse_page() -> None:
@@ -99,25 +115,43 @@ def analyse_page() -> None:
         st.rerun()
     if given:
         st.error("Correct the patient's details first; then the images are answered.")
+    latest = _latest()
+    _show_unanswered(latest)
+    analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
+    if latest.first is not None:
+        _look_at(latest.first)
+        latest.first = None
+    if not analyses:
+        st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
+        return
+    chosen = _chosen(analyses)
+    if chosen is None:
+        st.info("Answers given before are under Cases.")
+    else:
+        _show(chosen)
+
+
+def _latest() -> Round:
     latest: Round = st.session_state.get(_ROUND, Round(()))
+    return latest
+
+
+def _show_unanswered(latest: Round) -> None:
     stopped = unanswered_words(latest.names, latest.done)
     if stopped is not None:
         st.error(escaped(stopped, longest=1000))
     for reason in latest.refused:
         st.error(escaped(reason, longest=600))
-    analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
-    if latest.first is not None:
-        st.session_state[_LOOKED_AT] = latest.first
-        latest.first = None
-    if not analyses:
-        st.info("Choose an image to begin. Guide tells how to take one that can be assessed.")
-        return
-    _show(_chosen(analyses))
 
 
 def _patient() -> PatientDetails | None:
     """Return whose lesion the next images show; keep it in sight, so that nobody gets another's."""
     filled = st.session_state.get(_PATIENTS, 0)
+    latest = _latest()
+    if latest.kept and latest.done == len(latest.names):
+        # The next image may show another lesion of the patient; what was not answered does not.
+        forget_lesion(latest.entered)
+        latest.entered.clear()
     with st.expander("Patient and lesion (optional; fill in before the images)"):
         # Whoever looks at another page between two images of a patient has not changed patients.
         patient = patient_form(_form_key(filled), lasting="session")
@@ -139,9 +173,11 @@ def _form_key(filled: int) -> str:
 
 
 def _begin_next_patient() -> None:
-    """Draw empty fields next, and drop what those before them held."""
+    """Draw empty fields and no answer next, and drop what the fields before them held."""
     filled = st.session_state.get(_PATIENTS, 0)
     st.session_state[_PATIENTS] = filled + 1
+    st.session_state[_HIDDEN] = True
+    _latest().forget()
     st.session_state.pop(_STATED, None)
     forget_entries(_form_key(filled))
 
@@ -181,7 +217,11 @@ def _input() -> list[Given]:
 def _take(given: Sequence[Given], patient: PatientDetails) -> None:
     """Answer and keep what was given; the first of it is looked at next."""
     taken = given if len(given) <= MOST_ANALYSED else ()
-    latest = st.session_state[_ROUND] = Round(tuple(image.name for image in taken))
+    latest = st.session_state[_ROUND] = Round(
+        tuple(image.name for image in taken),
+        body_site=patient.body_site,
+        entered=lesion_entries(_form_key(st.session_state.get(_PATIENTS, 0))),
+    )
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     if taken:
         _answer_all(taken, patient, latest)
@@ -206,6 +246,7 @@ def _answer_all(given: Sequence[Given], patient: PatientDetails, latest: Round) 
             latest.first = latest.first or answered.number
             analyses.insert(answered.number - latest.first, answered)
             del analyses[MOST_ANALYSED:]
+            latest.kept += [answered.number] if answered.case_id is not None else []
         latest.done += 1
         if bar is not None:
             bar.progress(latest.done / len(given), f"{latest.done} of {len(given)}")
@@ -225,18 +266,33 @@ def _answer(image: Given, patient: PatientDetails, numbers: Iterator[int]) -> An
     return replace(answered, case_id=case.case_id, content=None)
 
 
-def _chosen(analyses: Sequence[Analysis]) -> Analysis:
-    """Return the analysis to look at; let the user choose where there are several."""
-    if len(analyses) == 1:
+def _look_at(number: int) -> None:
+    st.session_state[_LOOKED_AT] = number
+    st.session_state.pop(_HIDDEN, None)
+
+
+def _look_again() -> None:
+    """Show the answer that was asked for after the next patient had begun."""
+    if st.session_state[_SEEN_AGAIN] is not None:
+        _look_at(st.session_state[_SEEN_AGAIN])
+
+
+def _chosen(analyses: Sequence[Analysis]) -> Analysis | None:
+    """Return the analysis to look at, if any; let the user choose where there is a choice."""
+    hidden: bool = st.session_state.get(_HIDDEN, False)
+    if len(analyses) == 1 and not hidden:
         return analyses[0]
     by_number = {analysis.number: analysis for analysis in analyses}
-    number: int = st.selectbox(
+    number: int | None = st.selectbox(
         f"Image ({len(analyses)} at hand; all that were saved are under Cases)",
         list(by_number),
+        index=None if hidden else 0,
         format_func=lambda number: f"{number}. {_title(by_number[number])}",
-        key=_LOOKED_AT,
+        key=_SEEN_AGAIN if hidden else _LOOKED_AT,
+        on_change=_look_again if hidden else None,
+        placeholder="none is shown",
     )
-    return by_number[number]
+    return None if number is None else by_number[number]
 
 
 def _title(analysis: Analysis) -> str:
@@ -252,13 +308,34 @@ def _show(analysis: Analysis) -> None:
         # Deleted under Cases meanwhile: then it is gone from here too.
         st.error(escaped(str(error), longest=600))
         return
+    if analysis.case_id is None and analysis.error is None:
+        st.info(SAMPLE_WORDS)
+    else:
+        _show_mismatch(shown.patient)
     if analysis.error is not None:
         st.error(escaped(analysis.error, longest=600))
     elif analysis.case_id is not None:
-        st.success(f"Saved in the case book as {analysis.case_id[:8]}.")
-    else:
-        st.info(SAMPLE_WORDS)
+        st.success(f"Saved in the case book as {analysis.case_id[:8]}.{_shared_site(analysis)}")
     show_result(shown)
+
+
+def _show_mismatch(patient: PatientDetails) -> None:
+    stated: PatientDetails | None = st.session_state.get(_STATED)
+    words = None if stated is None else mismatch_words(patient, stated)
+    if words is not None:
+        st.warning(escaped(words, longest=800))
+
+
+def _shared_site(analysis: Analysis) -> str:
+    """Say that all images of the latest round were kept with one body site."""
+    latest = _latest()
+    if analysis.number not in latest.kept or len(latest.kept) == 1 or not latest.body_site:
+        return ""
+    all_of_them = "Both" if len(latest.kept) == 2 else f"All {len(latest.kept)}"
+    return (
+        f" {all_of_them} images were kept with the body site {escaped(latest.body_site)}; correct "
+        "it under Cases where it is another."
+    )
 
 
 def _opened(analysis: Analysis) -> Shown:
@@ -292,10 +369,10 @@ def forget_analysis(case: Case) -> None:
     # They may have been corrected under Cases since.
     its_patients = [case.patient, *(a.patient for a in analyses if a.case_id == case.case_id)]
     stated: PatientDetails | None = st.session_state.get(_STATED)
-    if stated is not None and stated.stated and stated in its_patients:
+    person = None if stated is None else person_of(stated)
+    if person is not None and person.stated and person in map(person_of, its_patients):
         _begin_next_patient()
     analyses[:] = [analysis for analysis in analyses if analysis.case_id != case.case_id]
     for name in (_OPENED, _LOOKED_AT):
         st.session_state.pop(name, None)
-    latest: Round = st.session_state.get(_ROUND, Round(()))
-    latest.first = None
+    _latest().forget()

@@ -24,9 +24,10 @@ from dermassist.explain.words import set_caveat
 from dermassist.imaging import read_image
 from dermassist.interfaces.app_settings import LARGEST_BATCH, LARGEST_UPLOAD_MB
 from dermassist.interfaces.web.downloads import File, download_link, offer
+from dermassist.interfaces.web.file_name import file_name
+from dermassist.interfaces.web.known import manifest_of
 from dermassist.interfaces.web.proportions import assess_file, proportions_field
 from dermassist.interfaces.web.resources import case_book
-from dermassist.interfaces.web.result_view import manifest_of
 from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
 from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
@@ -35,8 +36,9 @@ from dermassist.report import build_report, render_pdf
 from dermassist.results import Prediction
 
 _BATCH = "batch"
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_NAME = 60
+#: Words of a remark that the table shows beside the answer.
+_FIRST_WORDS = 4
+_SAID_FIRST = re.compile(r"[^:;,.]+")
 _THUMBNAIL_PX, _ROW_PX, _HEADER_PX = 128, 72, 40
 #: Of a longer table the rest is reached by scrolling in it.
 _ROWS_SHOWN = 8
@@ -163,6 +165,7 @@ def _show(rows: Sequence[Row]) -> None:
             row_height=_ROW_PX,
             height=min(len(answered), _ROWS_SHOWN) * _ROW_PX + _HEADER_PX,
         )
+        st.markdown("“No” does not mean harmless. Not a diagnosis.")
         csv_column, zip_column, _ = st.columns((1, 1, 3))
         csv = File("answers.csv", "text/csv", lambda: _csv(answered))
         reports = File("reports.zip", "application/zip", lambda: _reports(answered))
@@ -185,11 +188,28 @@ def _cells(row: Row) -> dict[str, Any]:
         "malignancy": prediction.malignancy,
         "referral": "not measured" if referral is None else ("yes" if referral.advised else "no"),
         "diagnosis": str(prediction.diagnosis),
+        "remarks": visible(short_remarks(row.remarks)),
         "confidence": prediction.confidence,
-        "remarks": visible(" ".join(row.remarks), longest=600),
         "file": visible(row.name, longest=60),
         "case": (row.case_id or "")[:8],
+        "in full": visible(" ".join(row.remarks), longest=4000),
     }
+
+
+def short_remarks(remarks: Sequence[str]) -> str:
+    """Return the number of remarks and how each begins; empty without one."""
+    if not remarks:
+        return ""
+    beginnings = ", ".join(_beginning(remark) for remark in remarks)
+    return f"{len(remarks)} {'remark' if len(remarks) == 1 else 'remarks'}: {beginnings}"
+
+
+def _beginning(remark: str) -> str:
+    said = _SAID_FIRST.search(remark)
+    words = (said.group() if said else remark).split()
+    more = "…" if len(words) > _FIRST_WORDS else ""
+    begun = " ".join(words[:_FIRST_WORDS]) + more
+    return begun[:1].lower() + begun[1:]
 
 
 def _columns() -> dict[str, Any]:
@@ -200,8 +220,9 @@ def _columns() -> dict[str, Any]:
         "confidence": st.column_config.NumberColumn("Confidence"),
         "malignancy": st.column_config.NumberColumn("MEL, BCC, AKIEC"),
         "referral": "Referral advised",
-        "remarks": st.column_config.TextColumn("Remarks", width="large"),
+        "remarks": st.column_config.TextColumn("Remarks", width="medium"),
         "case": "Case",
+        "in full": st.column_config.TextColumn("Remarks in full", width="large"),
     }
 
 
@@ -234,7 +255,7 @@ def _reports(rows: Sequence[Row]) -> bytes:
             except DermAssistError as error:
                 absent.append(f"{visible(row.name)}: {error}\n")
             else:
-                archive.writestr(report_name(row), pdf)
+                archive.writestr(file_name(row.name, row.case_id, ".pdf"), pdf)
         if absent:
             archive.writestr("not_included.txt", "".join(absent))
     return packed.getvalue()
@@ -244,12 +265,6 @@ def _report(row: Row) -> bytes:
     if row.case_id is None:
         raise CaseError("was not saved in the case book")
     return report_of(case_book().load(row.case_id), case_book().image(row.case_id))
-
-
-def report_name(row: Row) -> str:
-    """Return a file name that tells the image and is safe on every system."""
-    plain = _UNSAFE.sub("_", Path(row.name).stem)[:_LONGEST_NAME]
-    return f"{plain}_{(row.case_id or '')[:8]}.pdf"
 
 
 def report_of(case: Case, image: bytes) -> bytes:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -23,6 +24,7 @@ from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
+from dermassist.interfaces.web.belonging import who
 from dermassist.interfaces.web.downloads import File, download_link, offer, withdraw_all
 from dermassist.interfaces.web.patient_form import patient_form
 from dermassist.interfaces.web.resources import case_book
@@ -30,12 +32,15 @@ from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.screens.analyse import forget_analysis
 from dermassist.interfaces.web.screens.batch import forget_row
 from dermassist.interfaces.web.share_table import share_table
-from dermassist.interfaces.web.text import escaped, visible
+from dermassist.interfaces.web.text import escaped, unbroken, visible
 from dermassist.patient import LENGTH_LIMITS, PatientDetails
 
 PAGE_SIZE = 50
 _OPEN, _FORMS, _DRAWN = "open case", "case forms", "case forms drawn"
-_OTHER = "none of the seven (say what in the remarks)"
+#: How many tables were drawn until a case was opened: a new one has no row chosen.
+_TABLES = "case tables"
+_NONE = "none of the seven"
+_OTHER = f"{_NONE} (say what in the remarks)"
 _FINAL = [*map(str, DIAGNOSES), _OTHER]
 _YES_NO = {"all": None, "yes": True, "no": False}
 
@@ -90,11 +95,12 @@ def _show_list() -> None:
     shown = case_book().search(
         CaseQuery(**{**vars(query), "limit": PAGE_SIZE, "offset": (int(page) - 1) * PAGE_SIZE})
     )
-    st.markdown(f"{found} {'case' if found == 1 else 'cases'}, the newest first.")
+    counted = f"{found} {'case' if found == 1 else 'cases'}"
+    st.markdown(f"{counted}, the newest first. Tick a row to open it.")
     _show_table(shown)
     chosen = st.selectbox("Open a case", shown, index=None, format_func=_title, key="chosen")
     if chosen is not None and st.button("Open case", type="primary"):
-        st.session_state[_OPEN] = chosen.case_id
+        _open(chosen.case_id)
         st.rerun()
     case_ids = [summary.case_id for summary in shown]
     exported = File("cases.zip", "application/zip", lambda: _archive(case_ids))
@@ -139,21 +145,43 @@ def _period(days: Sequence[date]) -> tuple[datetime | None, datetime | None]:
     )
 
 
+def _open(case_id: str) -> None:
+    st.session_state[_OPEN] = case_id
+    st.session_state[_TABLES] = st.session_state.get(_TABLES, 0) + 1
+
+
+def _open_row(key: str, case_ids: Sequence[str]) -> None:
+    """Open the case whose row was chosen in a table of these."""
+    rows: Sequence[int] = st.session_state[key].selection.rows
+    if rows:
+        _open(case_ids[rows[0]])
+
+
 def _title(summary: CaseSummary) -> str:
-    return (
-        f"{summary.saved_at[:16].replace('T', ' ')} · {visible(summary.image_name, longest=40)} · "
-        f"{summary.diagnosis.code.upper()} {percent(summary.confidence)} · {summary.case_id[:8]}"
+    """Return one line that begins with whose case it is, as far as stated."""
+    parts = (
+        visible(_owner(summary), longest=60),
+        summary.saved_at[:16].replace("T", " "),
+        f"{summary.diagnosis.code.upper()} {percent(summary.confidence)}",
+        visible(summary.image_name, longest=40),
+        summary.case_id[:8],
     )
+    return " · ".join(part for part in parts if part)
+
+
+def _owner(summary: CaseSummary) -> str:
+    return " ".join(part for part in (summary.patient_id, summary.patient_name) if part)
 
 
 def _show_table(shown: Sequence[CaseSummary]) -> None:
+    key = f"case table {st.session_state.get(_TABLES, 0)}"
     st.dataframe(
         share_table([_cells(summary) for summary in shown], ("confidence", "malignancy")),
         hide_index=True,
         column_config={
+            "patient": "Patient",
             "saved": "Saved (UTC)",
             "file": "File",
-            "patient": "Patient",
             "answer": "Answer",
             "confidence": st.column_config.NumberColumn("Confidence"),
             "malignancy": st.column_config.NumberColumn("MEL, BCC, AKIEC"),
@@ -161,6 +189,10 @@ def _show_table(shown: Sequence[CaseSummary]) -> None:
             "outcome": "Outcome",
             "case": "Case",
         },
+        # Of the list as it was drawn: somebody may have saved another case since.
+        on_select=partial(_open_row, key, [summary.case_id for summary in shown]),
+        selection_mode="single-row",
+        key=key,
     )
 
 
@@ -172,9 +204,9 @@ def _cells(summary: CaseSummary) -> dict[str, Any]:
         named = outcome.diagnosis.code.upper() if outcome.diagnosis is not None else "other"
         found = f"{named} ({outcome.source})"
     return {
+        "patient": visible(_owner(summary)),
         "saved": summary.saved_at[:16].replace("T", " "),
         "file": visible(summary.image_name, longest=60),
-        "patient": visible(" ".join((summary.patient_id, summary.patient_name)).strip()),
         "answer": str(summary.diagnosis),
         "confidence": summary.confidence,
         "malignancy": summary.malignancy,
@@ -190,19 +222,40 @@ def _show_case(case_id: str) -> None:
         forget_forms()
         del st.session_state[_OPEN]
         st.rerun()
-    st.title(f"Case {case_id[:8]}", anchor=False)
-    st.caption(f"Saved {case.saved_at[:19].replace('T', ' ')} UTC")
+    _show_heading(case)
     patient, outcome = _form("patient", case), _form("outcome", case)
     for form in (patient, outcome):
         if form.said:
             st.error(escaped(form.said, longest=6000))
     pixels = read_image(image).pixels
-    show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id))
+    known = "" if case.outcome is None else _outcome_words(case.outcome)
+    show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id, outcome=known))
     renewed = [_show_patient(patient), _show_outcome(outcome)]
     _show_removal(case)
     # Last: fields that are not drawn before forget what was typed into them.
     if any(renewed):
         st.rerun()
+
+
+def _show_heading(case: Case) -> None:
+    number, saved = f"Case {case.case_id[:8]}", case.saved_at[:19].replace("T", " ")
+    owner = who(case.patient.patient_id, case.patient.name)
+    st.title(escaped(owner) if owner else number, anchor=False)
+    st.caption(f"{number}, saved {saved} UTC")
+    if case.outcome is None:
+        return
+    prediction = case.assessment.prediction
+    st.info(
+        f"**Outcome recorded:** {escaped(_outcome_words(case.outcome), longest=600)}. The program "
+        f"answered: {prediction.diagnosis}, {unbroken(percent(prediction.confidence))}."
+    )
+
+
+def _outcome_words(outcome: Outcome) -> str:
+    if outcome.diagnosis is not None:
+        return f"{outcome.diagnosis}, {outcome.source}"
+    said = f": {outcome.remarks}" if outcome.remarks else ""
+    return f"{_NONE}{said}, {outcome.source}"
 
 
 def _form(name: str, case: Case) -> Form:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dermassist.diagnosis import DIAGNOSES
+from dermassist.interfaces.web.resources import model
 from dermassist.report.clinical import (
     GRAD_CAM,
     HAM10000,
@@ -43,7 +44,6 @@ READING: dict[str, tuple[Statement, ...]] = {
             "means.",
             TEMPERATURE,
         ),
-        Statement("How true it is was measured; see the page Model."),
         Statement(
             "It holds for the mix of lesions in the data set, of which two thirds are nevi; among "
             "your patients the mix is another.",
@@ -59,8 +59,8 @@ READING: dict[str, tuple[Statement, ...]] = {
     ),
     "Prediction set": (
         Statement(
-            "The diagnoses that cannot be excluded. It is made so that nine of ten sets hold the "
-            "true diagnosis, for each diagnosis by itself.",
+            "The diagnoses that fit best. It does not exclude the others. It is made so that nine "
+            "of ten sets hold the true diagnosis, for each diagnosis by itself.",
             CONFORMAL,
         ),
         Statement(
@@ -84,15 +84,24 @@ READING: dict[str, tuple[Statement, ...]] = {
 SOURCES: tuple[Source, ...] = (*REPORT_SOURCES, CONFORMAL)
 
 
+def _reading() -> dict[str, tuple[Statement, ...]]:
+    """Return how to read an answer, with what is known of the loaded model."""
+    measured = model().known.measured is not None
+    how = "was measured: see the page Model" if measured else "was not measured"
+    trust = Statement(f"How true that is for this model {how}.")
+    definition, *others = READING["Probabilities"]
+    return {**READING, "Probabilities": (definition, trust, *others)}
+
+
 def guide_page() -> None:
     """Show the guide."""
     st.title("Guide", anchor=False)
     st.header("An image that can be assessed", anchor=False)
     st.markdown(IMAGE_RULES)
     st.header("Reading an answer", anchor=False)
-    for title, statements in READING.items():
+    for title, statements in _reading().items():
         st.subheader(title, anchor=False)
-        st.markdown(" ".join(cited(statement, SOURCES) for statement in statements))
+        st.markdown(" ".join(cited(each, SOURCES) for each in statements))
     st.header("The seven diagnoses", anchor=False)
     for diagnosis in DIAGNOSES:
         kind = "counted as malignant" if diagnosis.malignant else "benign"

@@ -36,6 +36,13 @@ from dermassist.report.clinical import LIMITS
 
 #: Of the tables by group, those that a reader can relate to a patient or an image.
 SUBGROUPS = ("sex", "age_band", "body_site", "source")
+#: Figures are stored only of a fold that was kept from training and validation.
+UNSEEN = "No weights were chosen on these images."
+#: Of the model that ships.
+REVISED = (
+    "The rules for referral and prediction sets were revised after earlier versions had been "
+    "measured on them."
+)
 
 
 def model_page() -> None:
@@ -45,7 +52,7 @@ def model_page() -> None:
     st.title("Model", anchor=False)
     _show_facts(manifest, loaded.classifier.info.sha256)
     if loaded.known.measured is not None:
-        _show_measured(loaded.known.measured, manifest)
+        _show_measured(loaded.known.measured, manifest, ships=loaded.ships)
     elif loaded.known.unreadable is not None:
         reason = escaped(loaded.known.unreadable, longest=400)
         st.warning(
@@ -78,11 +85,10 @@ def _show_facts(manifest: Manifest, sha256: str) -> None:
         st.markdown(f"**{name}:** {escaped(value, longest=400)}")
 
 
-def _show_measured(measured: Measured, manifest: Manifest) -> None:
+def _show_measured(measured: Measured, manifest: Manifest, *, ships: bool) -> None:
     st.header("Measured", anchor=False)
-    st.markdown(
-        f"On {escaped(measured.protocol, longest=300)}; none of these images chose anything."
-    )
+    seen = f"{UNSEEN} {REVISED}" if ships else UNSEEN
+    st.markdown(f"On {escaped(measured.protocol, longest=300)}. {seen}")
     _show_table(overall_table(measured.report))
     _show_table(class_table(measured.report))
     _show_decisions(manifest)
