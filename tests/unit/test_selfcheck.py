@@ -68,7 +68,9 @@ def test_what_is_not_within_the_tolerance_has_not_passed(deviation: float) -> No
     assert SampleCheck(TOLERANCE, TOLERANCE).passed
 
 
-@pytest.mark.parametrize("sample", [None, {"file": "other.jpg", "probabilities": {}}])
+@pytest.mark.parametrize(
+    "sample", [None, {"file": "other.jpg", "probabilities": dict.fromkeys(CODES, 0.1)}]
+)
 def test_model_without_this_sample_proves_nothing(
     classifier: Classifier, sample: dict[str, object] | None
 ) -> None:
