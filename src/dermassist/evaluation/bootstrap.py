@@ -45,6 +45,11 @@ class Estimate:
     #: Resamples that the interval rests on: those on which the statistic was defined.
     resamples: int
 
+    @property
+    def repeated(self) -> bool:
+        """Whether this is a share of 0 or 1 that every resample repeats: that is no interval."""
+        return self.low == self.high == self.value and self.value in {0.0, 1.0}
+
 
 @dataclass(frozen=True)
 class Bootstrap:

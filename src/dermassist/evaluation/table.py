@@ -46,8 +46,7 @@ def format_estimate(estimate: Estimate, *, digits: int = 3) -> str:
     A share of 0 or 1 that every resample repeats has no interval: it would say nothing.
     """
     value = format_number(estimate.value, digits=digits)
-    repeated = estimate.low == estimate.high == estimate.value and estimate.value in {0.0, 1.0}
-    if np.isnan(estimate.low) or repeated:
+    if np.isnan(estimate.low) or estimate.repeated:
         return value
     low, high = (format_number(end, digits=digits) for end in (estimate.low, estimate.high))
     return f"{value} [{low}, {high}]"

@@ -59,7 +59,7 @@ def estimate_words(estimate: Estimate) -> str:
         return value
     if math.isnan(estimate.low):
         return f"{value} (too few lesions for an interval)"
-    if estimate.low == estimate.high == estimate.value and estimate.value in {0.0, 1.0}:
+    if estimate.repeated:
         # Every resample repeats it, which says nothing about how sure it is.
         return f"{value} (without exception, so no interval could be drawn)"
     return f"{value} (95 % interval {percent(estimate.low)} to {percent(estimate.high)})"

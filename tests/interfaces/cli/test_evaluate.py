@@ -353,6 +353,21 @@ def test_each_answer_is_kept_as_the_protocols_keep_it(
     assert "exists and is no table of answers" in outcome.complaint
 
 
+def unanswered(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    data: Path,
+    tested: tuple[Record, ...],
+    model: Path,
+    *options: object,
+) -> Outcome:
+    """Evaluate labelled images, none of which may be answered."""
+    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    where = ("--images", data / "images", "--labels", labels, "--model", model)
+    return run("evaluate", *where, *options)
+
+
 def test_answers_need_rules_before_the_work(
     run: Run,
     data: Path,
@@ -360,10 +375,7 @@ def test_answers_need_rules_before_the_work(
     tested: tuple[Record, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
-    labels = write_isic(Path("labels.csv"), tested[:5])
-    where = ("--images", data / "images", "--labels", labels, "--model", tiny_bundle)
-    outcome = run("evaluate", *where, "--answers", "a.csv")
+    outcome = unanswered(run, monkeypatch, data, tested, tiny_bundle, "--answers", "a.csv")
     assert outcome.status == ExitStatus.DATA
     assert "has no referral threshold or no prediction sets" in outcome.complaint
 
@@ -393,10 +405,9 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
     tested: tuple[Record, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
-    labels = write_isic(Path("labels.csv"), tested[:5])
-    where = ("--images", data / "images", "--labels", labels, "--model", trained)
-    outcome = run("evaluate", *where, "--save", labels / "report.json")
+    outcome = unanswered(
+        run, monkeypatch, data, tested, trained, "--save", "labels.csv/report.json"
+    )
     assert outcome.status == ExitStatus.CANNOT_WRITE
     assert outcome.complaint.startswith("labels.csv")
 
