@@ -58,7 +58,28 @@ def rank(material: Material, results: Path, *, configurations: int) -> None:
         "agreement_with_longer": agreement,
     }
     write_text(results / "rank.json", json.dumps(document, indent=1) + "\n")
-    print(json.dumps(agreement, indent=1))
+    table = to_markdown(document)
+    write_text(results / "rank.md", table)
+    print(table)
+
+
+def to_markdown(document: Mapping[str, Any]) -> str:
+    """Return the scores of every point, and how the orders agree, as a table."""
+    scores, agreement = document["macro_f1"], document["agreement_with_longer"]
+    header = [*document["params"][0], *(f"macro F1, {name}" for name in scores)]
+    rows = [
+        [
+            *(f"{value:g}" for value in point.values()),
+            *(f"{own[place]:.3f}" for own in scores.values()),
+        ]
+        for place, point in enumerate(document["params"])
+    ]
+    blank = [""] * (len(header) - len(scores) - 1)
+    for key, label in (("spearman", "Spearman"), ("spearman_p", "p"), ("kendall", "Kendall")):
+        values = [f"{agreement[name][key]:.2g}" if name in agreement else "" for name in scores]
+        rows.append([f"**{label}, with longer**", *blank, *values])
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def spread(

@@ -50,6 +50,7 @@ DOCUMENTS = (
     "MODEL_CARD.md",
     "docs/preprocessing.md",
     "docs/experiments.md",
+    "docs/memetic.md",
     "docs/protocols.md",
 )
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -120,6 +121,32 @@ def overconfidence() -> str:
             f"of {images} images"
         )
     return f"On the test fold, answers {parts[0]}; those {parts[1]}."
+
+
+def healthy_skin() -> str:
+    """What is said of skin without a lesion, from ``python -m benchmarks.healthy_skin``."""
+    document = _result("healthy_skin")
+    graph = read_bundle().manifest.files["model.onnx"].sha256
+    if document["model"]["graph_sha256"] != graph:
+        sys.exit("results/healthy_skin.json is of another model; run  benchmarks.healthy_skin")
+    skin, lesions = document["skin"], document["lesions"]
+
+    def share(part: dict[str, Any], name: str) -> str:
+        estimate = from_document(Estimate, part[name])
+        return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+
+    called = "called_no_lesion"
+    malignant = [lesions["by_class"][each.code] for each in Diagnosis if each.malignant]
+    missed, of = (sum(own[key] for own in malignant) for key in (called, "images"))
+    return (
+        f"**Healthy skin is answered as if it were a lesion.** Of {skin['views']:,} views of skin "
+        f"cut out beside the lesions of the test fold, {share(skin, 'sure')} were given one of the "
+        f"seven diagnoses with more than 90 % confidence. {share(skin, called)} were remarked on "
+        f'as "no lesion found"; so were {share(lesions, called)} of the {lesions["images"]:,} '
+        f"images with a lesion, among them {missed} of {of} malignant ones. "
+        f"{share(skin, 'sure_without_remark')} had more than 90 % confidence "
+        "and no remark of any kind (`python -m benchmarks.healthy_skin`)."
+    )
 
 
 def variant() -> str:
@@ -623,10 +650,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "screening": partial(_written, "screening"),
     "ablation": partial(_written, "ablation"),
     "averaging": partial(_written, "averaging"),
+    "memetic-full": partial(_written, "memetic/full"),
+    "memetic-rank": partial(_written, "memetic/rank"),
     "calibration-interval": partial(_written, "calibration_interval"),
     "table-four": partial(_written, "table_four"),
     "performance": performance,
     "overconfidence": overconfidence,
+    "healthy-skin": healthy_skin,
     "decisions": decisions,
     "full-performance": full_performance,
     "heatmaps": heatmaps,

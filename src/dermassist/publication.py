@@ -200,19 +200,19 @@ def _quality_reference(
                     quality.sharpness,
                     quality.brightness,
                     quality.overexposed_share,
-                    quality.lesion_share,
+                    quality.contrast,
                 )
             )
         if advance is not None:
             advance(1)
     if not measures:
         raise DataError("no training image is there to say what image quality is usual")
-    sharpness, brightness, overexposed, lesion = np.array(measures, np.float64).T
+    sharpness, brightness, overexposed, contrast = np.array(measures, np.float64).T
     return QualityReference(
         sharpness=_range(sharpness),
         brightness=_range(brightness),
         overexposed_share=float(np.quantile(overexposed, QUALITY_QUANTILES[1])),
-        lesion_share=float(np.quantile(lesion, QUALITY_QUANTILES[0])),
+        contrast=float(np.quantile(contrast, QUALITY_QUANTILES[0])),
     )
 
 

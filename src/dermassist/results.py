@@ -222,8 +222,11 @@ class ImageQuality:
         sharpness: variance of the Laplacian of the network's grey view, grey levels squared.
         brightness: mean grey level of the view, 0 to 255.
         overexposed_share: share of the view's pixels at 250 or more in every channel, 0 to 1.
-        lesion_share: share of the view that stands out from the skin around it, 0 to 1; a rough
-            outline, not a segmentation. ``None`` where it was not measured.
+        contrast: colour difference to the rim that 1 % of the middle of the view reaches, in
+            CIELAB units, at least 0. ``None`` where it was not measured.
+        stands_out: whether that is as much as in 99 % of the training images; ``False`` is what
+            healthy skin looks like, ``True`` says nothing about what it is. ``None`` where it was
+            not measured.
         remarks: sentences for a person; empty where nothing stands out.
     """
 
@@ -232,7 +235,8 @@ class ImageQuality:
     brightness: float
     overexposed_share: float
     remarks: tuple[str, ...] = ()
-    lesion_share: float | None = None
+    contrast: float | None = None
+    stands_out: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -325,6 +329,12 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
+def _truth_or_none(value: Any, name: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} must be true, false or null, got {value!r}")
+    return value
+
+
 def _texts(values: Any, name: str) -> tuple[str, ...]:
     # A text is a sequence of texts as well, of single letters.
     if not isinstance(values, list | tuple):
@@ -343,7 +353,7 @@ def _image_from_dict(values: Mapping[str, Any]) -> ImageInfo:
 
 
 def _quality_from_dict(values: Mapping[str, Any]) -> ImageQuality:
-    lesion = values.get("lesion_share")
+    contrast = values.get("contrast")
     return ImageQuality(
         short_side_px=_whole(values["short_side_px"], "quality.short_side_px"),
         sharpness=_number(values["sharpness"], "quality.sharpness"),
@@ -352,7 +362,8 @@ def _quality_from_dict(values: Mapping[str, Any]) -> ImageQuality:
             values["overexposed_share"], "quality.overexposed_share", high=1.0
         ),
         remarks=_texts(values.get("remarks", ()), "quality.remarks"),
-        lesion_share=None if lesion is None else _number(lesion, "quality.lesion_share", high=1.0),
+        contrast=None if contrast is None else _number(contrast, "quality.contrast"),
+        stands_out=_truth_or_none(values.get("stands_out"), "quality.stands_out"),
     )
 
 

@@ -111,12 +111,15 @@ def test_usual_quality_is_that_of_the_training_images(
     reference = published.manifest.quality_reference
     assert reference is not None
     classifier = Classifier(published, threads=1)
-    brightness = [
-        measure_quality(classifier.view(record.path).pixels, short_side_px=64).brightness
+    measured = [
+        measure_quality(classifier.view(record.path).pixels, short_side_px=64)
         for record in material.train
         if record.path is not None
     ]
+    brightness = [quality.brightness for quality in measured]
     assert reference.brightness == pytest.approx(np.quantile(brightness, (0.01, 0.99)))
+    contrast = [quality.contrast for quality in measured]
+    assert reference.contrast == pytest.approx(np.quantile(contrast, 0.01))
     low, high = reference.sharpness
     assert 0.0 < low < high
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from dermassist.imaging import RasterImage
 from dermassist.model.manifest import QualityReference
-from dermassist.quality import judge_quality, measure_quality
+from dermassist.quality import NO_LESION_FOUND, judge_quality, measure_quality
 
 REFERENCE = QualityReference(
     sharpness=(50.0, 2000.0), brightness=(80.0, 200.0), overexposed_share=0.02
 )
+SKIN = (225, 180, 165)
 NOISE = np.random.default_rng(0)
 
 
@@ -89,43 +90,69 @@ def test_without_a_reference_only_the_size_is_judged() -> None:
     assert judge_quality(raster.pixels, raster, None, size_px=224).remarks == ()
 
 
-def disc_on_skin(radius: float) -> NDArray[np.uint8]:
+def disc_on_skin(radius: float, colour: tuple[int, int, int] = (110, 60, 45)) -> NDArray[np.uint8]:
     """Return a view with a round spot in the middle, a little noise, and dark corners."""
     y, x = np.mgrid[:224, :224] - 111.5
-    view = np.full((224, 224, 3), (225, 180, 165), np.float64)
-    view[np.hypot(x, y) < radius] = (110, 60, 45)
+    view = np.full((224, 224, 3), SKIN, np.float64)
+    view[np.hypot(x, y) < radius] = colour
     view += np.random.default_rng(0).normal(0, 4, view.shape)
     view[np.hypot(x, y) > 130] = 5
     return view.clip(0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("radius", [12, 20, 40, 80])
-def test_what_stands_out_is_measured_without_dark_corners(radius: int) -> None:
-    share = measure_quality(disc_on_skin(radius), short_side_px=224).lesion_share
-    assert share == pytest.approx(np.pi * radius**2 / 224**2, rel=0.2)
+def lab_distance(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
+    pair = np.array([[first, second]], np.float32) / 255.0
+    one, other = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)[0]
+    return float(np.linalg.norm(one - other))
 
 
-def test_hairs_and_specks_are_no_lesion() -> None:
+def contrast(view: NDArray[np.uint8]) -> float:
+    measured = measure_quality(view, short_side_px=224).contrast
+    assert measured is not None
+    return measured
+
+
+@pytest.mark.parametrize("radius", [16, 24, 40, 70])
+def test_contrast_is_the_distance_of_a_spots_colour_from_skin_whatever_its_size(
+    radius: int,
+) -> None:
+    view = disc_on_skin(radius)
+    assert contrast(view) == pytest.approx(lab_distance(SKIN, (110, 60, 45)), rel=0.1)
+
+
+def test_skin_alone_has_hardly_any_contrast_nor_have_specks_and_dark_corners() -> None:
+    bare = disc_on_skin(0)
+    assert contrast(bare) < 2.0
+    speckled = bare.copy()
+    speckled[110:113, 110:113] = 0
+    assert contrast(speckled) < 2.0
+
+
+def test_a_spot_larger_than_the_view_has_none() -> None:
+    assert contrast(disc_on_skin(130)) < 2.0
+
+
+def test_contrast_is_in_the_same_units_at_any_size() -> None:
     view = disc_on_skin(40)
-    view[::40] = 20
-    view[60:64, 60:64] = 0
-    share = measure_quality(view, short_side_px=224).lesion_share
-    assert share is not None
-    assert 0.08 < share < 0.2
+    larger = cv2.resize(view, (448, 448), interpolation=cv2.INTER_LINEAR)
+    assert contrast(np.asarray(larger, np.uint8)) == pytest.approx(contrast(view), rel=0.05)
 
 
-def test_little_lesion_is_remarked_on_and_only_where_it_was_measured() -> None:
-    view = disc_on_skin(12)
-    raster = RasterImage(view, 224, 224, sha256="")
-    for least, remarked in ((0.02, True), (0.001, False), (None, False)):
-        reference = replace(REFERENCE, lesion_share=least)
-        remarks = judge_quality(view, raster, reference, size_px=224).remarks
-        assert any(remark.startswith("Little lesion found:") for remark in remarks) is remarked
-
-
-def test_nothing_that_stands_out_is_called_no_lesion() -> None:
-    view = np.full((224, 224, 3), 180, np.uint8)
-    reference = replace(REFERENCE, lesion_share=0.02)
+@pytest.mark.parametrize(
+    ("least", "stands_out", "remarked"),
+    [(8.0, False, True), (1.0, True, False), (None, None, False)],
+)
+def test_a_pale_spot_is_called_no_lesion_only_below_what_was_measured(
+    least: float | None, stands_out: bool | None, remarked: bool
+) -> None:
+    view = disc_on_skin(40, (222, 170, 155))
+    reference = replace(REFERENCE, contrast=least)
     judged = judge_quality(view, RasterImage(view, 224, 224, sha256=""), reference, size_px=224)
-    assert judged.lesion_share == 0.0
-    assert any(remark.startswith("No lesion found:") for remark in judged.remarks)
+    assert judged.stands_out is stands_out
+    assert (NO_LESION_FOUND in judged.remarks) is remarked
+
+
+def test_without_a_reference_nobody_says_whether_anything_stands_out() -> None:
+    view = disc_on_skin(40)
+    judged = judge_quality(view, RasterImage(view, 224, 224, sha256=""), None, size_px=224)
+    assert judged.stands_out is None

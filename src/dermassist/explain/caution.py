@@ -15,8 +15,9 @@ from dermassist.results import Prediction
 
 #: The network has no way to say that an image shows none of the seven.
 SUBJECT_NOT_CHECKED = (
-    "Whether the image shows a lesion was not checked: the model names one of its seven diagnoses "
-    "for healthy skin, for a photograph without a dermatoscope and for anything else as well."
+    "Whether the image shows a lesion was not checked, beyond whether anything stands out from its "
+    "rim: the model names one of its seven diagnoses for healthy skin, for a photograph without a "
+    "dermatoscope and for anything else as well."
 )
 OUTSIDE_THE_SET = "A diagnosis outside the set is not excluded."
 NOT_HARMLESS = "This does not exclude a malignant lesion."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
@@ -68,6 +69,7 @@ class Classifier:
 
         Raises:
             BundleError: ONNX Runtime does not accept the graph.
+            ConfigError: ``threads`` is no whole number of at least 1.
         """
         self.bundle = bundle
         self.manifest = bundle.manifest
@@ -104,7 +106,8 @@ class Classifier:
 
         Raises:
             BundleError: the bundle is missing, changed or of another schema.
-            ConfigError: both ``directory`` and ``tta`` are given.
+            ConfigError: both ``directory`` and ``tta`` are given, or ``threads`` is no whole
+                number of at least 1.
         """
         return cls(read_bundle(bundle_directory(directory, tta=tta)), threads=threads)
 
@@ -131,11 +134,13 @@ class Classifier:
         """Answer many images in order, ``batch_size`` in one forward pass.
 
         Raises:
-            ConfigError: ``batch_size`` is below 1.
+            ConfigError: ``batch_size`` is below 1, or ``images`` is one image.
             ImageError: an image cannot be read, when its batch's turn comes; those of earlier
                 batches were answered.
         """
         check_batch_size(batch_size)
+        if isinstance(images, str | bytes | PathLike):
+            raise ConfigError("images must be several, such as a list; predict answers one")
         views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
         # A generator of its own, because one begins only when its first answer is asked for.
         return self._predict_views(views, batch_size)
@@ -295,6 +300,8 @@ def _start_session(bundle: Bundle, *, threads: int | None) -> onnxruntime.Infere
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
     if threads is not None:
+        if not isinstance(threads, int) or threads < 1:
+            raise ConfigError(f"threads must be a whole number of at least 1, got {threads!r}")
         options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(

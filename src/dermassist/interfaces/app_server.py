@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from dermassist.errors import MissingExtraError
+from dermassist.errors import ConfigError, MissingExtraError
 from dermassist.interfaces.app_settings import (
     LARGEST_UPLOAD_MB,
     MODEL_VARIABLE,
@@ -38,19 +39,31 @@ OPTIONS: dict[str, str | int | bool] = {
 }
 
 
-def check_startable(address: str) -> None:
+def check_startable(address: str, port: int) -> None:
     """Refuse to start the app where it could not run, or would be open to anybody.
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
-        ConfigError: the address is open to others and no password is set, or the one that is set
-            is refused.
+        ConfigError: the address is open to others and no password is set, the one that is set is
+            refused, or something listens at the address and port already.
     """
     if any(find_spec(name) is None for name in ("streamlit", "sqlalchemy", "fpdf")):
         raise MissingExtraError("The app", extra="app")
     check_address(address)
     # On this machine's own address too: every page would fail on one that is too short.
     password()
+    _check_free(address, port)
+
+
+def _check_free(address: str, port: int) -> None:
+    try:
+        socket.create_connection((shown_address(address).strip("[]"), port), timeout=1.0).close()
+    except OSError:
+        return
+    raise ConfigError(
+        f"something listens at port {port} of {shown_address(address)} already, perhaps this app; "
+        "choose another --port"
+    )
 
 
 def serve(
@@ -68,10 +81,9 @@ def serve(
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
-        ConfigError: the address is open to others and no password is set, or the one that is set
-            is refused.
+        ConfigError: as for ``check_startable``.
     """
-    check_startable(address)
+    check_startable(address, port)
     chosen = {} if model is None else {MODEL_VARIABLE: str(model)}
     started = command(address=address, port=port)
     environment = {**os.environ, **chosen}

@@ -68,13 +68,13 @@ class QualityReference:
     """Quantiles over the training images, which bound what the model was trained for.
 
     ``sharpness`` and ``brightness`` are ``(1st, 99th percentile)``; ``overexposed_share`` is the
-    99th percentile, ``lesion_share`` the 1st. Units as in ``dermassist.results.ImageQuality``.
+    99th percentile, ``contrast`` the 1st. Units as in ``dermassist.results.ImageQuality``.
     """
 
     sharpness: tuple[float, float]
     brightness: tuple[float, float]
     overexposed_share: float
-    lesion_share: float | None = None
+    contrast: float | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,9 @@ def _from_body(cls: type[Manifest], body: dict[str, Any]) -> Manifest:
         "referral": ReferralRule,
         "conformal": ConformalRule,
     }
+    if isinstance(body["quality_reference"], dict):
+        # Models made before contrast took its place have this one; nothing reads it any more.
+        body["quality_reference"].pop("lesion_share", None)
     for name, section in sections.items():
         if body[name] is not None:
             body[name] = section(**{k: _tupled(v) for k, v in body[name].items()})

@@ -289,7 +289,7 @@ def _quality_verdict(case: _Case, manifest: Manifest | None) -> tuple[Block, ...
     elif case.assessment.quality.remarks:
         text = ""
     else:
-        text = "Sharpness, exposure and outline are within the range of the training images."
+        text = "Sharpness, exposure and contrast are within the range of the training images."
     return (Paragraph(f"{text} {SUBJECT_NOT_CHECKED}".strip(), "note"),)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import default_directory
 
 from .conftest import Run
+
+
+@pytest.fixture
+def port_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have the app open at its usual port."""
+    monkeypatch.setattr(app_server, "_check_free", lambda *_: None)
 
 
 def test_without_its_extra_no_address_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +41,16 @@ def test_an_open_address_without_a_password_is_not_named(
     assert "DERMASSIST_PASSWORD" in outcome.complaint
 
 
+def test_a_port_that_is_taken_is_not_named(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        outcome = run("app", "--address", "127.0.0.1", "--port", port)
+    assert (outcome.status, outcome.out) == (ExitStatus.CONFIG, "")
+    assert "choose another --port" in outcome.complaint
+
+
 def test_the_app_is_started_with_the_variant_for_mirrored_views(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, port_free: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path | None] = []
 
@@ -56,7 +71,7 @@ def test_the_app_is_started_with_the_variant_for_mirrored_views(
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere no process becomes another")
 def test_the_program_becomes_the_app_and_tells_it_which_model_to_load(
-    monkeypatch: pytest.MonkeyPatch,
+    port_free: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, str]] = []
 
@@ -81,7 +96,7 @@ def test_the_program_becomes_the_app_and_tells_it_which_model_to_load(
 
 
 def test_where_no_process_becomes_another_the_apps_status_is_returned(
-    monkeypatch: pytest.MonkeyPatch,
+    port_free: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, str]] = []
 

@@ -76,7 +76,7 @@ def test_the_answer_is_told_in_the_order_of_its_weight(sample: Assessment) -> No
     remarked = replace(
         sample,
         prediction=prediction_of(NV),
-        quality=replace(sample.quality, remarks=("Blurred: very.",), lesion_share=0.3),
+        quality=replace(sample.quality, remarks=("Blurred: very.",), stands_out=True),
         image=replace(sample.image, notes=("Turned upright.",)),
     )
     known = read_figures(Classifier.load().manifest)
@@ -121,7 +121,7 @@ def test_the_referral_says_what_it_was_measured_to_do_and_no_number_twice(
 
 
 def test_below_the_threshold_is_a_quiet_box(sample: Assessment) -> None:
-    quality = replace(sample.quality, lesion_share=0.3)
+    quality = replace(sample.quality, stands_out=True)
     app = drawn(replace(sample, prediction=prediction_of(NV), quality=quality))
     (box,) = app.info
     assert box.value.startswith("**Referral threshold not reached:**")
@@ -129,7 +129,7 @@ def test_below_the_threshold_is_a_quiet_box(sample: Assessment) -> None:
 
 
 def test_no_box_reassures_where_no_lesion_was_found(sample: Assessment) -> None:
-    quality = replace(sample.quality, lesion_share=0.0)
+    quality = replace(sample.quality, stands_out=False)
     app = drawn(replace(sample, prediction=prediction_of(NV), quality=quality))
     assert not app.info
     assert any("Referral threshold not reached" in each.value for each in app.markdown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,11 +106,19 @@ def test_a_password_that_is_too_short_is_refused_at_the_start(
 ) -> None:
     monkeypatch.setenv("DERMASSIST_PASSWORD", "short")
     with pytest.raises(ConfigError, match="at least 8 characters"):
-        check_startable("localhost")
+        check_startable("localhost", 8501)
     app = open_app(accepted=False)
     assert not app.exception
     assert "must have at least 8 characters" in app.error[0].value
     assert not app.button
+
+
+def test_a_port_that_another_program_listens_at_is_refused_before_it_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"something listens at port {port} of 127.0.0.1"):
+            check_startable("127.0.0.1", port)
+    check_startable("127.0.0.1", port)
 
 
 def test_the_password_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -124,6 +124,27 @@ def test_points_to_train_longer_span_the_table_from_its_best_to_its_worst() -> N
     assert all(point in points for point, _ in chosen)
 
 
+def test_agreement_of_orders_is_written_beside_the_scores_it_is_of() -> None:
+    longer = [0.7, 0.6, 0.65, 0.5]
+    scores = {"table": [0.5, 0.4, 0.3, 0.2], "search": [0.2, 0.3, 0.4, 0.5], "longer": longer}
+    document = {
+        "params": [{"learning_rate": 1e-3 * (place + 1), "batch_size": 32} for place in range(4)],
+        "macro_f1": scores,
+        "agreement_with_longer": {
+            name: table_rank._agreement(scores[name], longer) for name in ("table", "search")
+        },
+    }
+    lines = table_rank.to_markdown(document).splitlines()
+    assert lines[0] == (
+        "| learning_rate | batch_size | macro F1, table | macro F1, search | macro F1, longer |"
+    )
+    assert lines[2] == "| 0.001 | 32 | 0.500 | 0.200 | 0.700 |"
+    # By hand: ranks 4 3 2 1 and 4 2 3 1; squared differences add up to 2, 1 - 6 * 2 / (4 * 15).
+    assert lines[6].startswith("| **Spearman, with longer** |  | 0.8 | -0.8 |")
+    assert lines[8].startswith("| **Kendall, with longer** |  | 0.67 | -0.67 |")
+    assert {line.count("|") for line in lines} == {6}
+
+
 def test_a_table_with_a_hole_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="23 lines are no full grid"):
         read_table(written(tmp_path, leave_out=1))

@@ -107,6 +107,22 @@ def test_a_batch_stops_at_a_bad_image_after_answering_earlier_batches(
         next(answers)
 
 
+@pytest.mark.parametrize("one", ["lesion.jpg", b"bytes", Path("lesion.jpg")])
+def test_one_image_is_not_taken_for_several(
+    classifier: Classifier, one: str | bytes | Path
+) -> None:
+    with pytest.raises(ConfigError, match="images must be several"):
+        classifier.predict_batch(one)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_an_impossible_number_of_threads_is_refused(
+    classifier: Classifier, threads: object
+) -> None:
+    with pytest.raises(ConfigError, match="threads must be a whole number of at least 1"):
+        Classifier(classifier.bundle, threads=threads)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size: int) -> None:
     # At the call, as long as nobody asks for an answer.

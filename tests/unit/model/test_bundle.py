@@ -186,6 +186,15 @@ def test_what_is_not_measured_says_so_in_the_file() -> None:
     }
 
 
+def test_a_model_from_before_contrast_was_measured_is_still_read() -> None:
+    def as_it_was(body: dict[str, Any]) -> None:
+        del body["quality_reference"]["contrast"]
+        body["quality_reference"]["lesion_share"] = 0.01
+
+    reference = Manifest.from_json(rehashed(as_it_was), where="here").quality_reference
+    assert reference == tiny_manifest().quality_reference
+
+
 def test_an_earlier_bundle_is_replaced_as_a_whole(tmp_path: Path) -> None:
     place = tmp_path / "bundle"
     write_bundle(place, tiny_manifest(), {**GRAPH, "old.txt": b"old"})

@@ -31,7 +31,7 @@ def serve(
     named = os.environ.get(MODEL_VARIABLE)
     model = bundle_directory(named, tta=True) if tta else None
     # Before the address is named: it would be that of nothing.
-    check_startable(address)
+    check_startable(address, port)
     place = f"http://{shown_address(address)}:{port}"
     say(f"Open {place} in a browser. Cases are kept in {cases_folder()}.")
     status = serve_app(address=address, port=port, model=model)

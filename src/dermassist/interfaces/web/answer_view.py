@@ -64,7 +64,7 @@ def _show_referral(assessment: Assessment) -> None:
     text = unbroken(f"**{head}:** {rest} {_threshold_words(assessment, referral)}")
     if referral.advised:
         st.warning(text)
-    elif assessment.quality.lesion_share == 0.0:
+    elif assessment.quality.stands_out is False:
         # Nothing reassures where no lesion was found.
         st.markdown(text)
     else:

@@ -25,7 +25,8 @@ IMAGE_RULES = """
 - One lesion, in the middle, with some skin around it. The network sees the centred square of the
   image: what lies outside is dimmed in the pictures.
 - In focus and evenly lit. The app says so when an image is blurred, dark, bright or over-exposed
-  beyond 99 % of the training images.
+  beyond 99 % of the training images, and when its middle hardly stands out from its rim, as on
+  healthy skin. It does not say so of all healthy skin.
 - At least 224 pixels on the shorter side; below 64 an image is refused.
 - The proportions of the camera. An image that another program squeezed to a square has lost the
   lesion's shape; say under "Square files" what it was squeezed from.
