@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT, Diagnosis
+from dermassist.stated import number, only_value_errors, text, texts, truth_or_none, whole
 
 SCHEMA_VERSION = 1
 #: How far from 1 stored probabilities may add up, which other programs may have rounded.
@@ -148,7 +148,7 @@ class Prediction:
                 sum is not that of the probabilities.
             KeyError: a part is missing.
         """
-        with _only_value_errors():
+        with only_value_errors():
             probabilities = _probabilities(values["probabilities"])
             malignancy = sum(probabilities[diagnosis.index] for diagnosis in MALIGNANT)
             return cls(
@@ -202,7 +202,7 @@ class Explanation:
                 scale is not above 0.
             KeyError: a part is missing.
         """
-        with _only_value_errors():
+        with only_value_errors():
             explanation = cls(
                 evidence=np.array([values["evidence"][code] for code in CODES], np.float32),
                 to_image=np.array(values["to_image"], np.float64),
@@ -285,7 +285,7 @@ class Assessment:
                 out of its range.
             KeyError: a part is missing.
         """
-        with _only_value_errors():
+        with only_value_errors():
             if values["schema_version"] != SCHEMA_VERSION:
                 raise ValueError(
                     f"schema_version must be {SCHEMA_VERSION}, got {values['schema_version']!r}"
@@ -296,84 +296,42 @@ class Assessment:
                 explanation=Explanation.from_dict(values["explanation"]),
                 quality=_quality_from_dict(values["quality"]),
                 model=_model_from_dict(values["model"]),
-                created=_text(values["created"], "created"),
+                created=text(values["created"], "created"),
             )
-
-
-@contextmanager
-def _only_value_errors() -> Iterator[None]:
-    """Let what is of another kind than it should be, be refused as a value is."""
-    try:
-        yield
-    except (TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise ValueError(f"a part is not of the kind that it should be ({error})") from error
-
-
-def _number(value: Any, name: str, low: float = 0.0, high: float = math.inf) -> float:
-    number = float(value)
-    # Written so that nan is refused as well.
-    if not (low <= number <= high and math.isfinite(number)):
-        raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {value!r}")
-    return number
-
-
-def _whole(value: Any, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
-    return value
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, got {value!r}")
-    return value
-
-
-def _truth_or_none(value: Any, name: str) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{name} must be true, false or null, got {value!r}")
-    return value
-
-
-def _texts(values: Any, name: str) -> tuple[str, ...]:
-    # A text is a sequence of texts as well, of single letters.
-    if not isinstance(values, list | tuple):
-        raise TypeError(f"{name} must be a list of texts, got {values!r}")
-    return tuple(_text(value, name) for value in values)
 
 
 def _image_from_dict(values: Mapping[str, Any]) -> ImageInfo:
     return ImageInfo(
-        name=_text(values["name"], "image.name"),
-        width=_whole(values["width"], "image.width"),
-        height=_whole(values["height"], "image.height"),
-        sha256=_text(values["sha256"], "image.sha256"),
-        notes=_texts(values.get("notes", ()), "image.notes"),
+        name=text(values["name"], "image.name"),
+        width=whole(values["width"], "image.width"),
+        height=whole(values["height"], "image.height"),
+        sha256=text(values["sha256"], "image.sha256"),
+        notes=texts(values.get("notes", ()), "image.notes"),
     )
 
 
 def _quality_from_dict(values: Mapping[str, Any]) -> ImageQuality:
     contrast = values.get("contrast")
     return ImageQuality(
-        short_side_px=_whole(values["short_side_px"], "quality.short_side_px"),
-        sharpness=_number(values["sharpness"], "quality.sharpness"),
-        brightness=_number(values["brightness"], "quality.brightness", high=255.0),
-        overexposed_share=_number(
+        short_side_px=whole(values["short_side_px"], "quality.short_side_px"),
+        sharpness=number(values["sharpness"], "quality.sharpness"),
+        brightness=number(values["brightness"], "quality.brightness", high=255.0),
+        overexposed_share=number(
             values["overexposed_share"], "quality.overexposed_share", high=1.0
         ),
-        remarks=_texts(values.get("remarks", ()), "quality.remarks"),
-        contrast=None if contrast is None else _number(contrast, "quality.contrast"),
-        stands_out=_truth_or_none(values.get("stands_out"), "quality.stands_out"),
+        remarks=texts(values.get("remarks", ()), "quality.remarks"),
+        contrast=None if contrast is None else number(contrast, "quality.contrast"),
+        stands_out=truth_or_none(values.get("stands_out"), "quality.stands_out"),
     )
 
 
 def _model_from_dict(values: Mapping[str, Any]) -> ModelInfo:
     graph = values.get("graph_sha256")
     return ModelInfo(
-        name=_text(values["name"], "model.name"),
-        version=_text(values["version"], "model.version"),
-        sha256=_text(values["sha256"], "model.sha256"),
-        graph_sha256=None if graph is None else _text(graph, "model.graph_sha256"),
+        name=text(values["name"], "model.name"),
+        version=text(values["version"], "model.version"),
+        sha256=text(values["sha256"], "model.sha256"),
+        graph_sha256=None if graph is None else text(graph, "model.graph_sha256"),
     )
 
 
@@ -421,7 +379,7 @@ def _referral_to_dict(referral: Referral | None) -> dict[str, Any] | None:
 def _referral_from_dict(values: Mapping[str, Any] | None, malignancy: float) -> Referral | None:
     if values is None:
         return None
-    stated = _number(values["malignancy"], "referral.malignancy")
+    stated = number(values["malignancy"], "referral.malignancy")
     # Report and app show both: they must not contradict each other.
     if not abs(stated - malignancy) <= SUM_TOLERANCE:
         raise ValueError(
@@ -430,8 +388,8 @@ def _referral_from_dict(values: Mapping[str, Any] | None, malignancy: float) -> 
         )
     return Referral(
         malignancy=stated,
-        threshold=_number(values["threshold"], "referral.threshold", high=1.0),
-        target_sensitivity=_number(
+        threshold=number(values["threshold"], "referral.threshold", high=1.0),
+        target_sensitivity=number(
             values["target_sensitivity"], "referral.target_sensitivity", high=1.0
         ),
     )
@@ -452,6 +410,6 @@ def _set_from_dict(values: Mapping[str, Any] | None) -> PredictionSet | None:
         return None
     return PredictionSet(
         diagnoses=tuple(Diagnosis.from_code(code) for code in values["diagnoses"]),
-        coverage=_number(values["coverage"], "prediction_set.coverage", high=1.0),
+        coverage=number(values["coverage"], "prediction_set.coverage", high=1.0),
         not_guaranteed=tuple(Diagnosis.from_code(code) for code in values["not_guaranteed"]),
     )

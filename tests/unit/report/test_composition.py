@@ -29,8 +29,8 @@ from dermassist.measured import read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.patient import PatientDetails
 from dermassist.report import UNREADABLE, ReportContent, ReportOptions, build_report
+from dermassist.report.answering_model import same_model
 from dermassist.report.closing import SUMMARY_TITLE
-from dermassist.report.composition import same_model
 from dermassist.report.content import (
     Bars,
     Block,

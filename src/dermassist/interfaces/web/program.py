@@ -6,11 +6,12 @@ import streamlit as st
 
 from dermassist.errors import ConfigError
 from dermassist.interfaces.app_settings import check_address, password
+from dermassist.interfaces.web.case_forms import forget_forms
 from dermassist.interfaces.web.downloads import withdraw_all
 from dermassist.interfaces.web.entrance import accepted, admitted
 from dermassist.interfaces.web.screens.analyse import analyse_page
 from dermassist.interfaces.web.screens.batch import batch_page
-from dermassist.interfaces.web.screens.cases import cases_page, forget_forms
+from dermassist.interfaces.web.screens.cases import cases_page
 from dermassist.interfaces.web.screens.guide import guide_page
 from dermassist.interfaces.web.screens.model import model_page
 from dermassist.interfaces.web.style import STYLE
