@@ -4,7 +4,8 @@
 
 HAM10000 has no picture of healthy skin. So the largest square of skin beside a lesion, outside its
 mask and away from dark corners, is mirrored until it fills a view: true skin at true scale and
-sharpness, without a lesion. The lesions' own views tell how often the same is said where it is
+sharpness, without a lesion. Masks are not exact, so some of it is pigmented; what is found of clear
+skin is rather more. The lesions' own views tell how often the same is said where it is
 wrong. On the test fold of the model that ships; what counts as no lesion was chosen beforehand, on
 the training images (its limit) and on validation (its measure).
 """

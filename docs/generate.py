@@ -140,8 +140,9 @@ def healthy_skin() -> str:
     missed, of = (sum(own[key] for own in malignant) for key in (called, "images"))
     return (
         f"**Healthy skin is answered as if it were a lesion.** Of {skin['views']:,} views of skin "
-        f"cut out beside the lesions of the test fold, {share(skin, 'sure')} were given one of the "
-        f"seven diagnoses with more than 90 % confidence. {share(skin, called)} were remarked on "
+        f"cut out beside the lesions of the test fold (some of it pigmented), "
+        f"{share(skin, 'sure')} were given one of the seven diagnoses with more than 90 % "
+        f"confidence. {share(skin, called)} were remarked on "
         f'as "no lesion found"; so were {share(lesions, called)} of the {lesions["images"]:,} '
         f"images with a lesion, among them {missed} of {of} malignant ones. "
         f"{share(skin, 'sure_without_remark')} had more than 90 % confidence "

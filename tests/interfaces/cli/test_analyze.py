@@ -500,6 +500,8 @@ def test_remarks_of_quality_and_reading_are_said(
     said = [line for line in outcome.lines if line.startswith("Image: ")]
     assert any("70 pixels" in line for line in said)
     assert any("Dark" in line for line in said)
+    last = outcome.lines.index(said[-1])
+    assert outcome.lines[last + 1].startswith("Probabilities"), "they come before what they are of"
 
 
 @pytest.mark.parametrize("name", ["spot on back.jpg", "Fleck_Rücken_痣.jpg", "two\nlines.jpg"])

@@ -345,7 +345,9 @@ def _details(assessment: Assessment, manifest: Manifest) -> list[str]:
     kind = "calibrated" if prediction.calibrated else "not calibrated"
     shares = [(percent(share), diagnosis) for diagnosis, share in prediction.ranked]
     width = max(len(share) for share, _ in shares)
-    lines = [f"Probabilities ({kind}):"]
+    remarks = (*assessment.quality.remarks, *assessment.image.notes)
+    # First, because they may say to rely on nothing below.
+    lines = [*(f"Image: {sentence}" for sentence in remarks), f"Probabilities ({kind}):"]
     lines += [f"  {share:>{width}}  {diagnosis}" for share, diagnosis in shares]
     lines += filter(
         None,
@@ -357,8 +359,7 @@ def _details(assessment: Assessment, manifest: Manifest) -> list[str]:
             set_warning(prediction, known.sets),
         ),
     )
-    remarks = (*assessment.quality.remarks, *assessment.image.notes)
-    return [*lines, *(f"Image: {sentence}" for sentence in remarks), SUBJECT_NOT_CHECKED]
+    return [*lines, SUBJECT_NOT_CHECKED]
 
 
 def _set_words(members: PredictionSet | None) -> str:
