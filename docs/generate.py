@@ -30,6 +30,7 @@ from dermassist.evaluation.decision_tabulation import (
 )
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.evaluation.summary import Summary
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
@@ -121,6 +122,21 @@ def overconfidence() -> str:
             f"of {images} images"
         )
     return f"On the test fold, answers {parts[0]}; those {parts[1]}."
+
+
+def class_mix() -> str:
+    """What each diagnosis is given in the mean, and how often it is the true one."""
+    answers = PredictionTable.read(ROOT / "results" / "ship" / "plain.csv")
+    given = answers.probabilities.mean(axis=0)
+    true = np.bincount(answers.labels, minlength=len(given)) / len(answers.labels)
+    cells = ", ".join(
+        f"{diagnosis.code.upper()} {given[diagnosis.index]:.1%} ({true[diagnosis.index]:.1%})"
+        for diagnosis in Diagnosis
+    )
+    return (
+        "**Rare diagnoses are given too much**, because they weighed more in training. Mean "
+        f"probability on the test fold, and in brackets the share of the images: {cells}."
+    )
 
 
 def healthy_skin() -> str:
@@ -658,6 +674,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "performance": performance,
     "overconfidence": overconfidence,
     "healthy-skin": healthy_skin,
+    "class-mix": class_mix,
+    "class-mix-undone": partial(_written, "class_mix"),
     "decisions": decisions,
     "full-performance": full_performance,
     "heatmaps": heatmaps,

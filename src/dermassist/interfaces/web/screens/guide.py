@@ -46,9 +46,13 @@ READING: dict[str, tuple[Statement, ...]] = {
             TEMPERATURE,
         ),
         Statement(
-            "It holds for the mix of lesions in the data set, of which two thirds are nevi; among "
-            "your patients the mix is another.",
+            "It was measured on the mix of lesions in the data set, of which two thirds are nevi; "
+            "among your patients the mix is another.",
             HAM10000,
+        ),
+        Statement(
+            "Where rare diagnoses weighed more in training, as in the recipes here, they are given "
+            "too much probability, common ones too little."
         ),
     ),
     "Referral threshold": (
