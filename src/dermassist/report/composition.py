@@ -224,7 +224,10 @@ def _quality_verdict(case: _Case, manifest: Manifest | None) -> tuple[Block, ...
     elif case.assessment.quality.remarks:
         text = ""
     else:
-        text = "Sharpness, exposure and contrast are within the range of the training images."
+        judged = "Sharpness and exposure"
+        if case.assessment.quality.stands_out is not None:
+            judged = "Sharpness, exposure and contrast"
+        text = f"{judged} are within the range of the training images."
     return (Paragraph(f"{text} {SUBJECT_NOT_CHECKED}".strip(), "note"),)
 
 

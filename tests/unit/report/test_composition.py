@@ -385,6 +385,19 @@ def test_whether_the_image_shows_a_lesion_was_not_checked(
         assert SUBJECT_NOT_CHECKED in said(content, "Image Details")
 
 
+@pytest.mark.parametrize(
+    ("stands_out", "judged"),
+    [(True, "Sharpness, exposure and contrast are within"), (None, "Sharpness and exposure are")],
+)
+def test_only_what_was_judged_is_called_within_the_range(
+    measured_manifest: Manifest, picture: RasterImage, stands_out: bool | None, judged: str
+) -> None:
+    assessment = make_assessment()
+    quality = replace(assessment.quality, stands_out=stands_out)
+    content = build_report(replace(assessment, quality=quality), measured_manifest, image=picture)
+    assert judged in said(content, "Image Details")
+
+
 def test_quality_remarks_and_reading_notes_are_shown(picture: RasterImage) -> None:
     assessment = make_assessment()
     blurred = replace(
