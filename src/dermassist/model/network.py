@@ -53,7 +53,7 @@ def _convolution(
             bias=False,
         ),
         nn.BatchNorm2d(channels_out),
-        nn.ReLU6(inplace=True),
+        nn.ReLU6(),
     )
 
 

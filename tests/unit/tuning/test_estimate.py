@@ -37,9 +37,10 @@ def ranked(costs: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_the_guess_is_the_mean_of_a_gaussian_process_over_ranks() -> None:
     points, unseen = drawn(30), drawn(9, seed=1)
     guess = Estimate(finished(points, ridge(points)), ordered=BOTH)
-    # the second axis is found to matter little, so its length is stretched fourfold
+    # the second axis is found to matter little, so its length is stretched fourfold; nothing here
+    # is owed to chance, so the least noise is
     kernel = RBF(length_scale=[0.5, 2.0])
-    oracle = GaussianProcessRegressor(kernel, alpha=0.1, optimizer=None)
+    oracle = GaussianProcessRegressor(kernel, alpha=0.03, optimizer=None)
     oracle.fit(points, ranked(ridge(points)))
     np.testing.assert_allclose(guess.at(list(unseen)), oracle.predict(unseen), rtol=1e-9)
 
@@ -51,11 +52,30 @@ def test_the_left_out_error_equals_fitting_without_each_trial() -> None:
     errors = []
     for left_out in range(8):
         kept = np.arange(8) != left_out
-        oracle = GaussianProcessRegressor(RBF([0.5, 1.0]), alpha=0.1, optimizer=None)
+        oracle = GaussianProcessRegressor(RBF([0.5, 1.0]), alpha=0.3, optimizer=None)
         oracle.fit(points[kept], scores[kept])
         errors.append(oracle.predict(points[[left_out]])[0] - scores[left_out])
-    found = estimate._left_out_error(apart, weights, scores)
+    found = estimate._left_out_error(estimate._likeness(apart, weights), scores, noise=0.3)
     assert found == pytest.approx(np.sum(np.square(errors)))
+
+
+@pytest.mark.parametrize(("chance", "noise"), [(0.0, 0.03), (10.0, 1.0)])
+def test_how_much_is_owed_to_chance_is_found_in_the_trials(chance: float, noise: float) -> None:
+    points = drawn(40)
+    costs = ridge(points) + chance * np.random.default_rng(2).standard_normal(40)
+    apart = (points[:, None] - points[None]) ** 2
+    assert estimate._chance(apart, ranked(costs)) == noise
+
+
+def test_the_lowest_guess_is_that_at_a_trial_and_forgives_luck() -> None:
+    points = drawn(40)
+    costs = ridge(points)
+    lucky = int(np.argmax(costs))
+    costs[lucky] = -1.0
+    guess = Estimate(finished(points, costs), ordered=BOTH)
+    at_trials = guess.at(list(points))
+    assert guess.lowest == pytest.approx(at_trials.min())
+    assert at_trials[lucky] > guess.lowest
 
 
 def test_only_the_order_of_costs_counts() -> None:
@@ -75,7 +95,7 @@ def test_a_category_is_like_itself_alone_and_as_unlike_to_every_other() -> None:
     points = np.array([[0.1, 0.5], [0.5, 0.5], [0.9, 0.5]])
     guess = Estimate(finished(points, np.array([0.0, 1.0, 2.0])), ordered=np.array([False, True]))
     same, near, far = guess.at([points[0], np.array([0.3, 0.5]), np.array([0.7, 0.5])])
-    assert same < -0.5
+    assert same < -0.3
     assert near == pytest.approx(0.0, abs=1e-12)
     assert far == pytest.approx(0.0, abs=1e-12)
 

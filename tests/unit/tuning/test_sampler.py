@@ -345,6 +345,51 @@ def test_on_levels_the_move_comes_first_that_the_trials_so_far_favour(telling: s
     assert params[telling] > 4
 
 
+def test_on_levels_a_move_may_leave_from_any_member() -> None:
+    """The best lies alone among bad points; all others say that more of ``n`` is better."""
+    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 6), "m": IntDistribution(0, 6)}
+    study = optuna.create_study(sampler=MemeticSampler(seed=0))
+    around = [(n, m) for n in range(6) for m in range(7) if (n + m) % 2]
+    for n, m in around:
+        study.add_trial(
+            optuna.create_trial(
+                params={"n": n, "m": m},
+                distributions=grid,
+                value=-9.0 if (n, m) == (0, 3) else -float(n),
+            )
+        )
+    for _ in range(5):
+        study.tell(study.ask(grid), 0.0)
+    move = study.ask(grid)
+    plan = plan_of(study.trials[move.number])
+    assert plan is not None
+    assert plan.move is not None
+    base = study.trials[plan.move.base].params
+    assert base != {"n": 0, "m": 3}
+    assert move.params["n"] > 3
+
+
+def test_on_levels_a_move_goes_two_ways_at_once_where_no_single_one_promises_more() -> None:
+    """Points are good on the diagonal, the better the farther; (2, 3) is new, but off it."""
+    grid: dict[str, BaseDistribution] = {"n": IntDistribution(0, 4), "m": IntDistribution(0, 4)}
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=2))
+    new = {(2, 3), (3, 3), (4, 4)}
+    tried = [(n, m) for n in range(5) for m in range(5) if (n, m) not in new]
+    for n, m in tried:
+        study.add_trial(
+            optuna.create_trial(
+                params={"n": n, "m": m}, distributions=grid, value=abs(n - m) - n / 10
+            )
+        )
+    child, move = (study.ask(grid) for _ in range(2))
+    assert child.params != {"n": 3, "m": 3}
+    assert move.params == {"n": 3, "m": 3}
+    plan = plan_of(study.trials[move.number])
+    assert plan is not None
+    assert plan.move is not None
+    assert (plan.move.base, plan.move.axis) == (tried.index((2, 2)), None)
+
+
 @pytest.mark.parametrize("telling", ["n", "m"])
 def test_unguided_the_axes_take_turns(telling: str) -> None:
     plan, _ = first_move(telling, guided=False)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: Distance in the cube over which a trial has a say, and how far apart two categories are.
 _REACH, _APART = 0.5, 0.5
-#: Variance of what a trial's cost owes to chance, in units of the costs' own.
-_NOISE = 0.1
+#: Variances of what a trial's cost may owe to chance, in units of the costs' own.
+_NOISES = (0.03, 0.1, 0.3, 1.0)
 #: How much farther a trial's say reaches along a parameter that hardly matters.
 _STRETCH = 4.0
 #: The best trials that are asked, which bounds the time it takes.
@@ -48,8 +48,12 @@ class Estimate:
         self._ordered = ordered
         scores = _scores(np.array([each.cost for each in best]))
         apart = self._squared_distances(self._points)
-        self._weights = _relevance(apart, scores)
-        self._pull = np.linalg.solve(_smoothed(apart, self._weights), scores)  # (n,)
+        noise = _chance(apart, scores)
+        self._weights = _relevance(apart, scores, noise=noise)
+        likeness = _likeness(apart, self._weights)
+        self._pull = np.linalg.solve(_smoothed(likeness, noise), scores)  # (n,)
+        #: The lowest guess at any of the trials: what chance has not given to the best of them.
+        self.lowest = float((likeness @ self._pull).min())
 
     def at(self, points: Sequence[Point]) -> Matrix:
         """Return the guesses, shape (m,), for m points of the unit cube, shape (d,) each."""
@@ -78,27 +82,33 @@ def _likeness(apart: Matrix, weights: Matrix) -> Matrix:
     return likeness
 
 
-def _smoothed(apart: Matrix, weights: Matrix) -> Matrix:
-    return _likeness(apart, weights) + _NOISE * np.eye(len(apart))
+def _smoothed(likeness: Matrix, noise: float) -> Matrix:
+    return likeness + noise * np.eye(len(likeness))
 
 
-def _relevance(apart: Matrix, scores: Matrix) -> Matrix:
+def _chance(apart: Matrix, scores: Matrix) -> float:
+    """Return the noise with which the trials are told best by each other, all axes alike."""
+    likeness = _likeness(apart, np.full(apart.shape[-1], _REACH**-2))
+    return min(_NOISES, key=lambda noise: _left_out_error(likeness, scores, noise=noise))
+
+
+def _relevance(apart: Matrix, scores: Matrix, *, noise: float) -> Matrix:
     """Return the weight of each axis' squared distance, shape (d,).
 
     One axis after the other is stretched where the trials are then told better by the others.
     """
     weights = np.full(apart.shape[-1], _REACH**-2)
-    least = _left_out_error(apart, weights, scores)
+    least = _left_out_error(_likeness(apart, weights), scores, noise=noise)
     for axis in range(weights.size):
         stretched = weights.copy()
         stretched[axis] /= _STRETCH**2
-        error = _left_out_error(apart, stretched, scores)
+        error = _left_out_error(_likeness(apart, stretched), scores, noise=noise)
         if error < least:
             weights, least = stretched, error
     return weights
 
 
-def _left_out_error(apart: Matrix, weights: Matrix, scores: Matrix) -> float:
+def _left_out_error(likeness: Matrix, scores: Matrix, *, noise: float) -> float:
     """Return the sum of squared errors of each trial's score as told by all the others."""
-    inverse = np.linalg.inv(_smoothed(apart, weights))
+    inverse = np.linalg.inv(_smoothed(likeness, noise))
     return float(np.sum(((inverse @ scores) / np.diag(inverse)) ** 2))

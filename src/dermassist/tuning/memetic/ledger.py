@@ -26,6 +26,8 @@ class Tally:
     keys: set[Key] = field(default_factory=set)
     #: Trials by generation and, for moves, the root they climb from; None for births.
     slots: Counter[tuple[int, int | None]] = field(default_factory=Counter)
+    #: Moves by generation.
+    moves: Counter[int] = field(default_factory=Counter)
     generation: int = 0
     trials: int = 0
 
@@ -35,6 +37,7 @@ class Tally:
         if plan is not None:
             root = plan.move.root if plan.move is not None else None
             self.slots[plan.generation, root] += 1
+            self.moves[plan.generation] += plan.move is not None
             self.generation = max(self.generation, plan.generation)
 
 
@@ -84,6 +87,10 @@ class Ledger:
         """Return how many trials of a generation are births (None) or moves of one root."""
         slot = (generation, root)
         return self._finished.slots[slot] + self._pending.slots[slot]
+
+    def moves(self, generation: int) -> int:
+        """Return how many trials of a generation are moves, from whatever root."""
+        return self._finished.moves[generation] + self._pending.moves[generation]
 
     def tried(self, key: Key) -> bool:
         """Tell whether a point is finished, in whatever state, or being tried."""

@@ -4,8 +4,9 @@ Source: Hooke and Jeeves, "'Direct search' solution of numerical and statistical
 (1961): exploratory moves along one axis after the other, a pattern move along the line that a
 whole sweep has gained, and halved steps when a sweep gains nothing. Here every move is a trial of
 its own, and which move comes next follows from the trials alone: it is the first one in the order
-below that nobody has tried, or, where the search is guided, the one of the same step that they
-favour. So no process has to wait for another one's move, and none is lost.
+below that nobody has tried. So no process has to wait for another one's move, and none is lost.
+On a coarse grid, where a sweep is short and steps cannot be halved, a guided search goes to the
+neighbour that the trials favour instead (``neighbourhood.py``).
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ class PatternSearch:
         first_step: length of a first exploratory move as a fraction of the range, up to 0.5. A
             climb from a child begins with half the distance of its parents instead, if shorter.
         last_step: length below which steps are not halved any further, up to ``first_step``.
-        guided: whether, on a coarse grid, that move of a sweep comes first which the finished
-            trials favour, rather than the axes taking turns.
+        guided: whether, on a coarse grid, all members' neighbours compete for a generation's moves
+            (``elites`` times ``moves``), rather than the axes of the best ones taking turns. The
+            one that the finished trials favour is tried; where none of them promises more than
+            the best trials, neighbours along two axes compete as well.
 
     Raises:
         ValueError: an argument is out of its range.

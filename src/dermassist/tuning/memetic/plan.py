@@ -35,7 +35,7 @@ class Move:
         root: the individual that was born where this climb began.
         base: the best point of the climb, from which the step leaves.
         anchor: where the sweep over the axes that ``base`` is part of began.
-        axis: the parameter that changes; None for a pattern move, which changes all of them.
+        axis: the parameter that changes; None where several do, as in a pattern move.
         step: length of the step as a fraction of a parameter's range.
     """
 

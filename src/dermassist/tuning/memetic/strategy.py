@@ -9,25 +9,24 @@ a result counts as soon as it is there, so no process waits for another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dermassist.tuning.memetic.design import stratified
 from dermassist.tuning.memetic.estimate import Estimate
 from dermassist.tuning.memetic.local_search import Climb
-from dermassist.tuning.memetic.plan import Origin, Plan
+from dermassist.tuning.memetic.neighbourhood import CHANGES, neighbours
+from dermassist.tuning.memetic.plan import Move, Origin, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from dermassist.tuning.memetic.crossover import Crossover
     from dermassist.tuning.memetic.encoding import Point, SearchSpace
     from dermassist.tuning.memetic.ledger import Ledger
     from dermassist.tuning.memetic.local_search import PatternSearch
     from dermassist.tuning.memetic.mutation import PolynomialMutation
-    from dermassist.tuning.memetic.plan import Move
     from dermassist.tuning.memetic.population import Individual, Population
     from dermassist.tuning.memetic.selection import TournamentSelection
 
@@ -121,6 +120,8 @@ class Strategy:
         search, people = self.local_search, ledger.population
         if search is None:
             return None
+        if search.guides(ledger.space):
+            return self._guided_step(ledger, generation, search)
         budget, elites = search.moves or ledger.space.size, 0
         for base in people.best(self.population_size):
             if ledger.slots(generation, root=people.root_of(base)) >= budget:
@@ -137,25 +138,61 @@ class Strategy:
             return None
         climb = climb_of(base, ledger.population)
         moves = self.local_search.candidates(climb, ledger.space)
-        new = (each for each in moves if _is_new(each[0], ledger))
-        guided = self.local_search.guides(ledger.space)
-        chosen = _favoured(new, ledger) if guided else next(new, None)
+        chosen = next((each for each in moves if _is_new(each[0], ledger)), None)
         if chosen is None:
             ledger.summits.add(base.number)
             return None
         point, move = chosen
         return Plan(generation, Origin.MOVE, _internal(point, ledger.space), move=move)
 
+    def _guided_step(self, ledger: Ledger, generation: int, search: PatternSearch) -> Plan | None:
+        """Return the move that the finished trials favour among all members' neighbours.
 
-def _favoured(moves: Iterator[tuple[Point, Move]], ledger: Ledger) -> tuple[Point, Move] | None:
-    """Return the move that the finished trials favour among those with the first one's step."""
-    first = next(moves, None)
-    if first is None:
-        return None
-    equals = [first, *takewhile(lambda each: each[1].step == first[1].step, moves)]
-    guess = Estimate(ledger.population.individuals, ordered=ledger.space.ordered)
-    # rounded, so that among equals the order decides and not the last bit
-    return equals[int(np.argmin(guess.at([point for point, _ in equals]).round(9)))]
+        None once the generation has had its moves, or where no member has a new neighbour.
+        """
+        if ledger.moves(generation) >= search.elites * (search.moves or ledger.space.size):
+            return None
+        people, space = ledger.population, ledger.space
+        guess = Estimate(people.individuals, ordered=space.ordered)
+        members = people.best(self.population_size)
+        found: list[_Step] = []
+        for changes in CHANGES:
+            found += _new_steps(members, ledger, changes=changes)
+            if not found:
+                continue
+            # rounded, so that among equals the order decides and not the last bit
+            guesses = guess.at([step.point for step in found]).round(9)
+            favoured = found[int(np.argmin(guesses))]
+            if guesses.min() < guess.lowest:
+                break
+        if not found:
+            return None
+        move = Move(
+            root=people.root_of(favoured.base),
+            base=favoured.base.number,
+            anchor=favoured.base.number,
+            axis=space.names[favoured.axes[0]] if len(favoured.axes) == 1 else None,
+            step=search.first_step,
+        )
+        return Plan(generation, Origin.MOVE, _internal(favoured.point, space), move=move)
+
+
+class _Step(NamedTuple):
+    """A point beside a member, and the axes along which it differs from it."""
+
+    point: Point
+    base: Individual
+    axes: tuple[int, ...]
+
+
+def _new_steps(members: Sequence[Individual], ledger: Ledger, *, changes: int) -> list[_Step]:
+    space = ledger.space
+    return [
+        _Step(point, base, axes)
+        for base in members
+        for point, axes in neighbours(base.point, space, changes=changes)
+        if not ledger.tried(space.key_of_middle(point))
+    ]
 
 
 def climb_of(base: Individual, people: Population) -> Climb:
