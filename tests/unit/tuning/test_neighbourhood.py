@@ -1,5 +1,6 @@
 """Which points count as neighbours on a coarse grid."""
 
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ def one_level_away(here: Params, there: Params) -> bool:
 def test_neighbours_are_all_points_one_level_away_on_so_many_axes(
     here: Params, changes: int
 ) -> None:
-    found = list(neighbours(SPACE.encode(here), SPACE, changes=changes))
-    points = [SPACE.decode(point) for point, _ in found]
+    found = neighbours(SPACE.encode(here)[None], SPACE, changes=changes)
+    points = [SPACE.decode(point) for point in found.points]
     every = [
         {"kind": kind, "count": count, "share": share}
         for kind in "abc"
@@ -58,18 +59,25 @@ def test_neighbours_are_all_points_one_level_away_on_so_many_axes(
         if len(differs(here, there)) == changes and one_level_away(here, there)
     ]
     assert sorted(points, key=str) == sorted(expected, key=str)
-    for there, (_, axes) in zip(points, found, strict=True):
-        assert [SPACE.names[axis] for axis in axes] == differs(here, there)
+    for there, changed in zip(points, found.changed, strict=True):
+        assert list(compress(SPACE.names, changed)) == differs(here, there)
 
 
-def test_a_neighbour_is_known_by_its_coordinates() -> None:
+def test_a_neighbour_is_its_own_key() -> None:
     start = SPACE.encode({"kind": "c", "count": 3, "share": 0.25})
-    for point, _ in neighbours(start, SPACE, changes=2):
-        assert SPACE.key_of_middle(point) == SPACE.key(SPACE.decode(point))
+    for point in neighbours(start[None], SPACE, changes=2).points:
+        assert tuple(point.tolist()) == SPACE.key(SPACE.decode(point))
 
 
-def test_the_point_itself_is_left_as_it_is() -> None:
-    start = SPACE.encode({"kind": "c", "count": 3, "share": 0.25})
-    before = start.copy()
-    list(neighbours(start, SPACE, changes=1))
-    np.testing.assert_array_equal(start, before)
+def test_each_neighbour_names_the_point_it_lies_beside() -> None:
+    corners = [{"kind": "a", "count": 1, "share": 0.0}, {"kind": "c", "count": 4, "share": 1.0}]
+    points = np.array([SPACE.encode(corner) for corner in corners])
+    found = neighbours(points, SPACE, changes=1)
+    assert set(found.origins.tolist()) == {0, 1}
+    for point, origin in zip(found.points, found.origins, strict=True):
+        assert len(differs(corners[origin], SPACE.decode(point))) == 1
+
+
+def test_where_too_few_axes_can_change_there_are_no_neighbours() -> None:
+    space = SearchSpace({"n": IntDistribution(0, 3)})
+    assert len(neighbours(np.array([[0.125]]), space, changes=2).points) == 0

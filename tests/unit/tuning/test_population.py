@@ -55,3 +55,13 @@ def test_ranking_equals_the_plain_definition(rows: list[tuple[int, int | None]])
     assert [people.root_of(x) for x in people.best(99)] == [
         next(root for root, line in lines.items() if x in line) for x in expected
     ]
+
+
+def test_the_best_trials_include_moves_that_failed() -> None:
+    people = Population()
+    for number, cost in enumerate([3.0, 1.0, 2.0]):
+        people.add(Individual(number, np.zeros(1), cost))
+    failed = Move(root=1, base=1, anchor=1, axis="x", step=0.1)
+    people.add(Individual(3, np.zeros(1), 1.5, failed))
+    assert [each.number for each in people.best_trials(3)] == [1, 3, 2]
+    assert [each.number for each in people.best(3)] == [1, 2, 0]

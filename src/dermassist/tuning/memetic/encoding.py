@@ -247,13 +247,6 @@ class SearchSpace:
         pairs = zip(self.names, self.dimensions, strict=True)
         return tuple(each.identity(params[name]) for name, each in pairs)
 
-    def key_of_middle(self, point: Point) -> Key:
-        """Return the key of a point that lies in the middle of a cell along every axis, unchecked.
-
-        There a value's number in the key is its coordinate, so nothing has to be decoded.
-        """
-        return tuple(point.tolist())
-
     def holds(self, distributions: Mapping[str, BaseDistribution]) -> bool:
         """Tell whether a trial with these distributions is a point of this space."""
         return all(distributions.get(name) == own for name, own in self.distributions.items())

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dermassist.tuning.memetic.encoding import Point
     from dermassist.tuning.memetic.population import Individual
 
     Matrix = NDArray[np.float64]
@@ -28,8 +27,10 @@ _REACH, _APART = 0.5, 0.5
 _NOISES = (0.03, 0.1, 0.3, 1.0)
 #: How much farther a trial's say reaches along a parameter that hardly matters.
 _STRETCH = 4.0
-#: The best trials that are asked, which bounds the time it takes.
-_MOST = 64
+#: How many of the best trials are worth asking.
+MOST_TRIALS = 64
+#: How many of those tell how much each axis matters, and what is owed to chance.
+_FITTED = 32
 
 
 class Estimate:
@@ -38,34 +39,37 @@ class Estimate:
     Costs count by their rank alone, so neither one very bad trial nor the costs' unit matters.
 
     Args:
-        individuals: finished trials, at least one.
+        individuals: finished trials, best first, at least one. Time grows with their number's cube,
+            so no more than the best ``MOST_TRIALS``.
         ordered: which axes have an order, shape (d,).
     """
 
     def __init__(self, individuals: Sequence[Individual], *, ordered: NDArray[np.bool_]) -> None:
-        best = sorted(individuals, key=lambda each: each.rank)[:_MOST]
-        self._points = np.array([each.point for each in best])  # (n, d)
+        self._points = np.array([each.point for each in individuals])  # (n, d)
         self._ordered = ordered
-        scores = _scores(np.array([each.cost for each in best]))
-        apart = self._squared_distances(self._points)
-        noise = _chance(apart, scores)
-        self._weights = _relevance(apart, scores, noise=noise)
+        scores = _scores(np.array([each.cost for each in individuals]))
+        apart = _squared_distances(self._points, ordered=ordered)
+        few = slice(0, _FITTED)
+        noise = _chance(apart[few, few], scores[few])
+        self._weights = _relevance(apart[few, few], scores[few], noise=noise)
         likeness = _likeness(apart, self._weights)
         self._pull = np.linalg.solve(_smoothed(likeness, noise), scores)  # (n,)
         #: The lowest guess at any of the trials: what chance has not given to the best of them.
         self.lowest = float((likeness @ self._pull).min())
 
-    def at(self, points: Sequence[Point]) -> Matrix:
-        """Return the guesses, shape (m,), for m points of the unit cube, shape (d,) each."""
-        apart = self._squared_distances(np.array(points))
-        guesses: Matrix = _likeness(apart, self._weights) @ self._pull
+    def at(self, points: Matrix) -> Matrix:
+        """Return the guesses, shape (m,), for m points of the unit cube, shape (m, d)."""
+        # |a - b|^2 as a^2 + b^2 - 2ab: one product of matrices instead of an array (m, n, d)
+        scale = np.sqrt(self._weights * self._ordered)
+        there, here = points * scale, self._points * scale
+        apart = there @ (-2.0 * here.T)
+        apart += np.sum(there**2, axis=1)[:, None]
+        apart += np.sum(here**2, axis=1)
+        for axis in np.flatnonzero(~self._ordered):
+            other = points[:, axis, None] != self._points[:, axis]
+            apart += self._weights[axis] * _APART**2 * other
+        guesses: Matrix = np.exp(-0.5 * apart) @ self._pull
         return guesses
-
-    def _squared_distances(self, points: Matrix) -> Matrix:
-        """Return, axis by axis, how far points are from the trials, shape (m, n, d)."""
-        apart: Matrix = np.abs(points[:, None, :] - self._points[None, :, :])
-        squared: Matrix = np.where(self._ordered, apart, _APART * (apart > 0.0)) ** 2
-        return squared
 
 
 def _scores(costs: Matrix) -> Matrix:
@@ -74,6 +78,13 @@ def _scores(costs: Matrix) -> Matrix:
     ranks = np.searchsorted(own, costs, "left") + np.searchsorted(own, costs, "right")
     scores: Matrix = (ranks - ranks.mean()) / (ranks.std() or 1.0)
     return scores
+
+
+def _squared_distances(points: Matrix, *, ordered: NDArray[np.bool_]) -> Matrix:
+    """Return how far points are from each other, axis by axis, shape (n, n, d)."""
+    apart: Matrix = points[:, None, :] - points
+    squared: Matrix = np.where(ordered, apart**2, _APART**2 * (apart != 0.0))
+    return squared
 
 
 def _likeness(apart: Matrix, weights: Matrix) -> Matrix:

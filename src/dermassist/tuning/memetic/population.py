@@ -45,6 +45,8 @@ class Population:
 
     def __init__(self) -> None:
         self._individuals: dict[int, Individual] = {}
+        #: Ranks of every individual, failed moves included, best first.
+        self._all_ranks: list[tuple[float, int]] = []
         self._root_of: dict[int, int] = {}
         self._ranks: list[tuple[float, int]] = []
         self._best_of: dict[int, Individual] = {}
@@ -58,14 +60,14 @@ class Population:
     def __contains__(self, number: int) -> bool:
         return number in self._individuals
 
-    @property
-    def individuals(self) -> list[Individual]:
-        """Return every finished trial, failed moves included, in the order of their numbers."""
-        return [self._individuals[number] for number in sorted(self._individuals)]
+    def best_trials(self, count: int) -> list[Individual]:
+        """Return the best finished trials, failed moves included, at most ``count``, best first."""
+        return [self._individuals[number] for _, number in self._all_ranks[:count]]
 
     def add(self, individual: Individual) -> None:
         """Let an individual found a line or, if it is a move and better, lead its line."""
         self._individuals[individual.number] = individual
+        insort(self._all_ranks, individual.rank)
         root = self._line_of(individual)
         leader = self._best_of.get(root)
         if leader is not None:

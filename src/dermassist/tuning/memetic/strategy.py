@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dermassist.tuning.memetic.design import stratified
-from dermassist.tuning.memetic.estimate import Estimate
+from dermassist.tuning.memetic.estimate import MOST_TRIALS, Estimate
 from dermassist.tuning.memetic.local_search import Climb
 from dermassist.tuning.memetic.neighbourhood import CHANGES, neighbours
 from dermassist.tuning.memetic.plan import Move, Origin, Plan
@@ -150,49 +150,54 @@ class Strategy:
 
         None once the generation has had its moves, or where no member has a new neighbour.
         """
-        if ledger.moves(generation) >= search.elites * (search.moves or ledger.space.size):
-            return None
         people, space = ledger.population, ledger.space
-        guess = Estimate(people.individuals, ordered=space.ordered)
-        members = people.best(self.population_size)
-        found: list[_Step] = []
-        for changes in CHANGES:
-            found += _new_steps(members, ledger, changes=changes)
-            if not found:
-                continue
-            # rounded, so that among equals the order decides and not the last bit
-            guesses = guess.at([step.point for step in found]).round(9)
-            favoured = found[int(np.argmin(guesses))]
-            if guesses.min() < guess.lowest:
-                break
-        if not found:
+        if ledger.moves(generation) >= search.elites * (search.moves or space.size):
             return None
-        move = Move(
-            root=people.root_of(favoured.base),
-            base=favoured.base.number,
-            anchor=favoured.base.number,
-            axis=space.names[favoured.axes[0]] if len(favoured.axes) == 1 else None,
-            step=search.first_step,
-        )
+        guess = Estimate(people.best_trials(MOST_TRIALS), ordered=space.ordered)
+        members = people.best(self.population_size)
+        favoured: _Favourite | None = None
+        for changes in CHANGES:
+            near = _favourite(members, ledger, guess, changes=changes)
+            if near is not None and (favoured is None or near.cost < favoured.cost):
+                favoured = near
+            if favoured is not None and favoured.cost < round(guess.lowest, 9):
+                break
+        if favoured is None:
+            return None
+        base, axes = favoured.base.number, favoured.axes
+        axis = space.names[axes[0]] if len(axes) == 1 else None
+        move = Move(people.root_of(favoured.base), base, base, axis, search.first_step)
         return Plan(generation, Origin.MOVE, _internal(favoured.point, space), move=move)
 
 
-class _Step(NamedTuple):
-    """A point beside a member, and the axes along which it differs from it."""
+class _Favourite(NamedTuple):
+    """The point of which least is expected to be lost, and the axes that lead there."""
 
+    cost: float
     point: Point
     base: Individual
     axes: tuple[int, ...]
 
 
-def _new_steps(members: Sequence[Individual], ledger: Ledger, *, changes: int) -> list[_Step]:
-    space = ledger.space
-    return [
-        _Step(point, base, axes)
-        for base in members
-        for point, axes in neighbours(base.point, space, changes=changes)
-        if not ledger.tried(space.key_of_middle(point))
-    ]
+def _favourite(
+    members: Sequence[Individual], ledger: Ledger, guess: Estimate, *, changes: int
+) -> _Favourite | None:
+    """Return the members' most promising new neighbour, or None if all have been tried."""
+    near = neighbours(np.array([each.point for each in members]), ledger.space, changes=changes)
+    # on a grid a point is its own key, so nothing has to be decoded; one that several members are
+    # beside counts as the best member's
+    first: dict[tuple[float, ...], int] = {}
+    for place, row in enumerate(near.points.tolist()):
+        first.setdefault(tuple(row), place)
+    new = [place for key, place in first.items() if not ledger.tried(key)]
+    if not new:
+        return None
+    # rounded, so that among equals the order decides and not the last bit
+    costs = guess.at(near.points[new]).round(9)
+    place = int(np.argmin(costs))
+    chosen = new[place]
+    axes = tuple(np.flatnonzero(near.changed[chosen]).tolist())
+    return _Favourite(float(costs[place]), near.points[chosen], members[near.origins[chosen]], axes)
 
 
 def climb_of(base: Individual, people: Population) -> Climb:
