@@ -47,15 +47,15 @@ def test_the_guess_is_the_mean_of_a_gaussian_process_over_ranks() -> None:
 
 def test_the_left_out_error_equals_fitting_without_each_trial() -> None:
     points = drawn(8)
-    scores, weights = ranked(ridge(points)), np.array([4.0, 1.0])
-    apart = (points[:, None] - points[None]) ** 2
+    scores = ranked(ridge(points))
+    likeness = RBF([0.5, 1.0])(points)
     errors = []
     for left_out in range(8):
         kept = np.arange(8) != left_out
         oracle = GaussianProcessRegressor(RBF([0.5, 1.0]), alpha=0.3, optimizer=None)
         oracle.fit(points[kept], scores[kept])
         errors.append(oracle.predict(points[[left_out]])[0] - scores[left_out])
-    found = estimate._left_out_error(estimate._likeness(apart, weights), scores, noise=0.3)
+    found = estimate._left_out_error(likeness, scores, noise=0.3)
     assert found == pytest.approx(np.sum(np.square(errors)))
 
 
@@ -63,8 +63,8 @@ def test_the_left_out_error_equals_fitting_without_each_trial() -> None:
 def test_how_much_is_owed_to_chance_is_found_in_the_trials(chance: float, noise: float) -> None:
     points = drawn(40)
     costs = ridge(points) + chance * np.random.default_rng(2).standard_normal(40)
-    apart = (points[:, None] - points[None]) ** 2
-    assert estimate._chance(apart, ranked(costs)) == noise
+    apart = (points.T[:, :, None] - points.T[:, None, :]) ** 2
+    assert estimate._fitted(apart, ranked(costs))[0] == noise
 
 
 def test_the_lowest_guess_is_that_at_a_trial_and_forgives_luck() -> None:
@@ -98,12 +98,3 @@ def test_a_category_is_like_itself_alone_and_as_unlike_to_every_other() -> None:
     assert same < -0.3
     assert near == pytest.approx(0.0, abs=1e-12)
     assert far == pytest.approx(0.0, abs=1e-12)
-
-
-def test_the_best_trials_tell_how_much_each_axis_matters() -> None:
-    """Among the first the second axis matters, among the rest the first does."""
-    points = drawn(64)
-    costs = np.where(np.arange(64) < estimate._FITTED, points[:, 1] - 9.0, points[:, 0])
-    by_cost = costs.argsort()
-    guess = Estimate(finished(points[by_cost], costs[by_cost]), ordered=BOTH)
-    assert guess._weights[0] < guess._weights[1]

@@ -29,8 +29,6 @@ _NOISES = (0.03, 0.1, 0.3, 1.0)
 _STRETCH = 4.0
 #: How many of the best trials are worth asking.
 MOST_TRIALS = 64
-#: How many of those tell how much each axis matters, and what is owed to chance.
-_FITTED = 32
 
 
 class Estimate:
@@ -49,10 +47,8 @@ class Estimate:
         self._ordered = ordered
         scores = _scores(np.array([each.cost for each in individuals]))
         apart = _squared_distances(self._points, ordered=ordered)
-        few = slice(0, _FITTED)
-        noise = _chance(apart[few, few], scores[few])
-        self._weights = _relevance(apart[few, few], scores[few], noise=noise)
-        likeness = _likeness(apart, self._weights)
+        noise, self._weights, exponent = _fitted(apart, scores)
+        likeness = np.exp(exponent)
         self._pull = np.linalg.solve(_smoothed(likeness, noise), scores)  # (n,)
         #: The lowest guess at any of the trials: what chance has not given to the best of them.
         self.lowest = float((likeness @ self._pull).min())
@@ -81,45 +77,45 @@ def _scores(costs: Matrix) -> Matrix:
 
 
 def _squared_distances(points: Matrix, *, ordered: NDArray[np.bool_]) -> Matrix:
-    """Return how far points are from each other, axis by axis, shape (n, n, d)."""
-    apart: Matrix = points[:, None, :] - points
-    squared: Matrix = np.where(ordered, apart**2, _APART**2 * (apart != 0.0))
-    return squared
+    """Return how far points are from each other, axis by axis, shape (d, n, n)."""
+    apart: Matrix = points.T[:, :, None] - points.T[:, None, :]
+    apart[~ordered] = _APART * (apart[~ordered] != 0.0)
+    apart *= apart
+    return apart
 
 
-def _likeness(apart: Matrix, weights: Matrix) -> Matrix:
-    """Return the squared-exponential kernel, shape (m, n), of squared distances (m, n, d)."""
-    likeness: Matrix = np.exp(-0.5 * (apart @ weights))
-    return likeness
+def _fitted(apart: Matrix, scores: Matrix) -> tuple[float, Matrix, Matrix]:
+    """Return the noise, each axis' weight, shape (d,), and the logarithm of likeness, (n, n).
 
+    The noise is that with which the trials are told best by each other, all axes alike. Then one
+    axis after the other is stretched where the trials are told better so.
 
-def _smoothed(likeness: Matrix, noise: float) -> Matrix:
-    return likeness + noise * np.eye(len(likeness))
-
-
-def _chance(apart: Matrix, scores: Matrix) -> float:
-    """Return the noise with which the trials are told best by each other, all axes alike."""
-    likeness = _likeness(apart, np.full(apart.shape[-1], _REACH**-2))
-    return min(_NOISES, key=lambda noise: _left_out_error(likeness, scores, noise=noise))
-
-
-def _relevance(apart: Matrix, scores: Matrix, *, noise: float) -> Matrix:
-    """Return the weight of each axis' squared distance, shape (d,).
-
-    One axis after the other is stretched where the trials are then told better by the others.
+    Args:
+        apart: squared distances, shape (d, n, n).
+        scores: of the trials, shape (n,).
     """
-    weights = np.full(apart.shape[-1], _REACH**-2)
-    least = _left_out_error(_likeness(apart, weights), scores, noise=noise)
-    for axis in range(weights.size):
-        stretched = weights.copy()
-        stretched[axis] /= _STRETCH**2
-        error = _left_out_error(_likeness(apart, stretched), scores, noise=noise)
+    weights = np.full(len(apart), _REACH**-2)
+    exponent = -0.5 * np.tensordot(weights, apart, 1)
+    errors = [_left_out_error(np.exp(exponent), scores, noise=noise) for noise in _NOISES]
+    least = min(errors)
+    noise = _NOISES[errors.index(least)]
+    for axis, distances in enumerate(apart):
+        stretched = weights[axis] / _STRETCH**2
+        closer = exponent + 0.5 * (weights[axis] - stretched) * distances
+        error = _left_out_error(np.exp(closer), scores, noise=noise)
         if error < least:
-            weights, least = stretched, error
-    return weights
+            weights[axis], exponent, least = stretched, closer, error
+    return noise, weights, exponent
 
 
 def _left_out_error(likeness: Matrix, scores: Matrix, *, noise: float) -> float:
     """Return the sum of squared errors of each trial's score as told by all the others."""
     inverse = np.linalg.inv(_smoothed(likeness, noise))
     return float(np.sum(((inverse @ scores) / np.diag(inverse)) ** 2))
+
+
+def _smoothed(likeness: Matrix, noise: float) -> Matrix:
+    """Return the covariance of trials, shape (n, n), whose results owe as much to chance."""
+    covariance = likeness.copy()
+    np.fill_diagonal(covariance, 1.0 + noise)
+    return covariance
