@@ -4,6 +4,7 @@ Run from the root of the repository:
 
     python -m benchmarks.sampler_table build --data FOLDER --init WEIGHTS --rows FILE
     python -m benchmarks.sampler_table replay
+    python -m benchmarks.sampler_table replay --fresh
     python -m benchmarks.sampler_table build --seed 1 --data FOLDER --init WEIGHTS --rows FILE
     python -m benchmarks.sampler_table average
     python -m benchmarks.sampler_table replay --table table-mean.csv
@@ -12,7 +13,8 @@ Run from the root of the repository:
 
 ``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
 where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
-sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``. With another
+sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``; with ``--fresh``
+it takes other seeds and writes ``table-fresh.*``. With another
 seed ``build`` trains the same grid by other chance; ``average`` then writes how far the tables
 agree, and their mean, which has less of that chance and can be searched as well. ``pruning`` writes
 whom the rules for giving up early would have lost. ``rank`` trains a few of the table's
@@ -44,7 +46,12 @@ def main() -> None:
     elif options.part == "rank":
         table_rank.rank(_material(options), options.results, configurations=options.configurations)
     else:
-        table_replay.replay(options.results, table_name=options.table, workers=options.workers)
+        table_replay.replay(
+            options.results,
+            table_name=options.table,
+            fresh=options.fresh,
+            workers=options.workers,
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             part.add_argument("--seed", type=int, help="of the trainings, not the declared one")
         if name == "replay":
             part.add_argument("--table", default=table_build.TABLE_NAME, help="file in the folder")
+            part.add_argument("--fresh", action="store_true", help="with 600 other seeds")
         if name == "rank":
             part.add_argument("--configurations", type=int, default=10)
     return parser
