@@ -13,13 +13,13 @@ Run from the root of the repository:
 
 ``build`` trains the declared grid (``table.toml``), adds each training to FILE as it ends, goes on
 where it was stopped, and then writes ``table.csv`` and ``table.about.json``. ``replay`` lets every
-sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``; with ``--fresh``
-it takes other seeds and writes ``table-fresh.*``. With another
-seed ``build`` trains the same grid by other chance; ``average`` then writes how far the tables
-agree, and their mean, which has less of that chance and can be searched as well. ``pruning`` writes
-whom the rules for giving up early would have lost. ``rank`` trains a few of the table's
-configurations longer, keeps each in FILE as well, and writes ``rank.json``: how well the short
-trainings' order agrees with the longer ones'.
+sampler search that table and writes ``table.json``, ``table.md`` and ``table.png``; with
+``--fresh`` it writes ``table-fresh.json`` and so on, from seeds that had no say in how the search
+is. With another seed ``build`` trains the same grid by other chance; ``average`` then writes how
+far the tables agree, and their mean, which has less of that chance and can be searched as well.
+``pruning`` writes whom the rules for giving up early would have lost. ``rank`` trains a few of the
+table's configurations longer, keeps each in FILE as well, and writes ``rank.json``: how well the
+short trainings' order agrees with the longer ones'.
 """
 
 from __future__ import annotations

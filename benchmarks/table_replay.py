@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 #: Seeds of the samplers, one run each, and evaluations of a run. The seeds were 50 when the table
 #: was first looked at, too few to tell samplers apart whose mean ranks differ by 0.2.
 SEEDS: tuple[int, ...] = tuple(range(3001, 3201))
-#: Seeds that nothing was ever measured with when the search was last changed: how much of a standing
-#: is owed to the seeds.
+#: Seeds that nothing had been measured with when the search was last changed: they show how much of
+#: a standing is owed to the seeds.
 FRESH_SEEDS: tuple[int, ...] = tuple(range(4001, 4601))
 FRESH_SUFFIX = "-fresh"
 EVALUATIONS = 60
@@ -144,9 +144,7 @@ def replay(
     print(_score_table(looks[-1]))
 
 
-def run_contest(
-    path: Path, *, seeds: Sequence[int] = SEEDS, workers: int = 1
-) -> NDArray[np.float64]:
+def run_contest(path: Path, *, seeds: Sequence[int], workers: int = 1) -> NDArray[np.float64]:
     """Return the best cost after each evaluation, shape (contenders, seeds, evaluations)."""
     tasks = [
         Task(_PROBLEM, name, seed, EVALUATIONS, fingerprint(name, (path,)))

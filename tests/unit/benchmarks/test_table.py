@@ -155,9 +155,8 @@ def test_every_sampler_searches_the_table_and_the_memetic_one_exhausts_it(
 ) -> None:
     path = written(tmp_path)
     table = read_table(path)
-    monkeypatch.setattr(table_replay, "SEEDS", (1, 2))
     monkeypatch.setattr(table_replay, "EVALUATIONS", 24)
-    courses = run_contest(path)
+    courses = run_contest(path, seeds=(1, 2))
     assert courses.shape == (len(CONTENDERS), 2, 24)
     assert (np.diff(courses) <= 0.0).all()
     assert (courses >= 1.0 - table.macro_f1.max()).all()
@@ -172,6 +171,23 @@ def test_without_a_table_nothing_is_written(
     replay(tmp_path)
     assert "sampler_table build" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_fresh_seeds_leave_the_declared_contest_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path)
+    monkeypatch.setattr(table_replay, "SEEDS", (1, 2))
+    monkeypatch.setattr(table_replay, "FRESH_SEEDS", (3, 4, 5))
+    monkeypatch.setattr(table_replay, "EVALUATIONS", 24)
+    monkeypatch.setattr(table_replay, "_LOOKS", (12, 24))
+    replay(tmp_path)
+    declared = (tmp_path / "table.json").read_text()
+    replay(tmp_path, fresh=True)
+    assert (tmp_path / "table.json").read_text() == declared
+    assert json.loads(declared)["seeds"] == [1, 2]
+    assert json.loads((tmp_path / "table-fresh.json").read_text())["seeds"] == [3, 4, 5]
+    assert "3 seeds" in (tmp_path / "table-fresh.md").read_text()
 
 
 def test_another_seed_is_of_the_trainings_and_leaves_their_images(
