@@ -3,7 +3,8 @@
 Run  python -m benchmarks.sampler_pilot  from the root of the repository. It prints, for the made-up
 tables and for the functions, the mean rank of every version and of its peers after few and after
 many evaluations, and each version's rank alone against the search without climbing. With
-``--confirm`` it takes the tables and seeds that were kept back from the choice.
+``--confirm`` it takes the tables and seeds that were kept back from the choice; with ``--only`` a
+few of the versions and peers.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--confirm", action="store_true", help="what was kept back")
     parser.add_argument("--on", choices=tuple(_LOOKS), action="append", help="by default both")
+    parser.add_argument("--only", action="append", help="a version or peer, by default all of them")
     parser.add_argument("--workers", type=int, default=1, help="processes to use")
     options = parser.parse_args()
-    names = (*_PEERS, *pilot.VERSIONS)
+    names = tuple(options.only or (*_PEERS, *pilot.VERSIONS))
+    if unknown := set(names) - {*_PEERS, *pilot.VERSIONS}:
+        parser.error(f"--only: there is no {min(unknown)!r}")
+    if contender.PLAIN not in names:
+        parser.error(f"--only must name {contender.PLAIN!r}, with which all are compared")
     for group in options.on or _LOOKS:
         problems, seeds = pilot.chosen(group, confirm=options.confirm)
         courses = _courses(group, problems, seeds, names, confirm=options.confirm, options=options)
