@@ -98,3 +98,7 @@ def test_a_category_is_like_itself_alone_and_as_unlike_to_every_other() -> None:
     assert same < -0.3
     assert near == pytest.approx(0.0, abs=1e-12)
     assert far == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_long_search_asks_fewer_of_its_best() -> None:
+    assert [estimate.worth_asking(count) for count in (1, 128, 129, 1000)] == [64, 64, 40, 40]

@@ -63,5 +63,6 @@ def test_the_best_trials_include_moves_that_failed() -> None:
         people.add(Individual(number, np.zeros(1), cost))
     failed = Move(root=1, base=1, anchor=1, axis="x", step=0.1)
     people.add(Individual(3, np.zeros(1), 1.5, failed))
+    assert people.finished == 4
     assert [each.number for each in people.best_trials(3)] == [1, 3, 2]
     assert [each.number for each in people.best(3)] == [1, 2, 0]

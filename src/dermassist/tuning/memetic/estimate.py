@@ -27,8 +27,9 @@ _REACH, _APART = 0.5, 0.5
 _NOISES = (0.03, 0.1, 0.3, 1.0)
 #: How much farther a trial's say reaches along a parameter that hardly matters.
 _STRETCH = 4.0
-#: How many of the best trials are worth asking.
-MOST_TRIALS = 64
+#: How many of the best trials are asked, and how many once a search is long: its best ones lie
+#: close together and tell as much, and a guess takes time as the cube of their number.
+_MOST, _MOST_OF_MANY, _MANY = 64, 40, 128
 
 
 class Estimate:
@@ -37,8 +38,7 @@ class Estimate:
     Costs count by their rank alone, so neither one very bad trial nor the costs' unit matters.
 
     Args:
-        individuals: finished trials, best first, at least one. Time grows with their number's cube,
-            so no more than the best ``MOST_TRIALS``.
+        individuals: finished trials, at least one; ``worth_asking`` tells how many of the best.
         ordered: which axes have an order, shape (d,).
     """
 
@@ -66,6 +66,11 @@ class Estimate:
             apart += self._weights[axis] * _APART**2 * other
         guesses: Matrix = np.exp(-0.5 * apart) @ self._pull
         return guesses
+
+
+def worth_asking(finished: int) -> int:
+    """Return how many of the best trials a guess should ask, of so many that are finished."""
+    return _MOST if finished <= _MANY else _MOST_OF_MANY
 
 
 def _scores(costs: Matrix) -> Matrix:

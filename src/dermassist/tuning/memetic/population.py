@@ -60,6 +60,11 @@ class Population:
     def __contains__(self, number: int) -> bool:
         return number in self._individuals
 
+    @property
+    def finished(self) -> int:
+        """Return how many trials there are, failed moves included."""
+        return len(self._individuals)
+
     def best_trials(self, count: int) -> list[Individual]:
         """Return the best finished trials, failed moves included, at most ``count``, best first."""
         return [self._individuals[number] for _, number in self._all_ranks[:count]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dermassist.tuning.memetic.design import stratified
-from dermassist.tuning.memetic.estimate import MOST_TRIALS, Estimate
+from dermassist.tuning.memetic.estimate import Estimate, worth_asking
 from dermassist.tuning.memetic.local_search import Climb
 from dermassist.tuning.memetic.neighbourhood import CHANGES, neighbours
 from dermassist.tuning.memetic.plan import Move, Origin, Plan
@@ -153,7 +153,7 @@ class Strategy:
         people, space = ledger.population, ledger.space
         if ledger.moves(generation) >= search.elites * (search.moves or space.size):
             return None
-        guess = Estimate(people.best_trials(MOST_TRIALS), ordered=space.ordered)
+        guess = Estimate(people.best_trials(worth_asking(people.finished)), ordered=space.ordered)
         members = people.best(self.population_size)
         favoured: _Favourite | None = None
         for changes in CHANGES:
