@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             part.add_argument("--seed", type=int, help="of the trainings, not the declared one")
         if name == "replay":
             part.add_argument("--table", default=table_build.TABLE_NAME, help="file in the folder")
-            part.add_argument("--fresh", action="store_true", help="with 600 other seeds")
+            part.add_argument("--fresh", action="store_true", help="with other seeds")
         if name == "rank":
             part.add_argument("--configurations", type=int, default=10)
     return parser

@@ -39,7 +39,7 @@ SEEDS: tuple[int, ...] = tuple(range(3001, 3201))
 #: Seeds that nothing had been measured with when the search was last changed: they show how much of
 #: a standing is owed to the seeds.
 FRESH_SEEDS: tuple[int, ...] = tuple(range(4001, 4601))
-FRESH_SUFFIX = "-fresh"
+_FRESH_SUFFIX = "-fresh"
 EVALUATIONS = 60
 _LOOKS = (30, EVALUATIONS)
 #: The loss of macro F1 against TPE that must be excluded.
@@ -136,7 +136,7 @@ def replay(
         "looks": [asdict(look) for look in looks],
         "no_worse_than_tpe": _is_no_worse_than_tpe(looks[-1]),
     }
-    named = path.with_stem(path.stem + FRESH_SUFFIX) if fresh else path
+    named = path.with_stem(path.stem + _FRESH_SUFFIX) if fresh else path
     write_text(named.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
     write_text(named.with_suffix(".md"), _markdown(table, looks, points=points, seeds=len(seeds)))
     with replacing(named.with_suffix(".png")) as temporary:

@@ -95,7 +95,8 @@ def test_a_category_is_like_itself_alone_and_as_unlike_to_every_other() -> None:
     points = np.array([[0.1, 0.5], [0.5, 0.5], [0.9, 0.5]])
     guess = Estimate(finished(points, np.array([0.0, 1.0, 2.0])), ordered=np.array([False, True]))
     same, near, far = guess.at(np.array([points[0], [0.3, 0.5], [0.7, 0.5]]))
-    assert same < -0.3
+    # between categories the kernel is exp(-1/2); the noise found is 1, the best score -sqrt(3/2)
+    assert same == pytest.approx(-(1.5**0.5) * (1 - np.exp(-0.5)) / (2 - np.exp(-0.5)))
     assert near == pytest.approx(0.0, abs=1e-12)
     assert far == pytest.approx(0.0, abs=1e-12)
 

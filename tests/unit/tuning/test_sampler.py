@@ -6,6 +6,7 @@ import math
 import pickle
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 from dermassist.tuning import MemeticSampler, PatternSearch, plan_of
+from dermassist.tuning.memetic import strategy
+from dermassist.tuning.memetic.estimate import Estimate
 from dermassist.tuning.memetic.plan import PLAN_KEY, Origin, Plan
+from dermassist.tuning.memetic.population import Individual
 
 SPACE: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -343,6 +347,25 @@ def test_on_levels_the_move_comes_first_that_the_trials_so_far_favour(telling: s
     assert plan.move is not None
     assert (plan.move.base, plan.move.axis) == (7, telling)
     assert params[telling] > 4
+
+
+def test_on_levels_the_best_of_many_trials_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[float]] = []
+
+    class Watched(Estimate):
+        def __init__(self, individuals: Sequence[Individual], **kwargs: Any) -> None:
+            asked.append([each.cost for each in individuals])
+            super().__init__(individuals, **kwargs)
+
+    monkeypatch.setattr(strategy, "Estimate", Watched)
+    grid: dict[str, BaseDistribution] = {f"n{axis}": IntDistribution(0, 6) for axis in range(3)}
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=2))
+    for cost in range(200):
+        point = {"n0": cost % 7, "n1": cost // 7 % 7, "n2": cost // 49}
+        study.add_trial(optuna.create_trial(params=point, distributions=grid, value=float(cost)))
+    study.ask(grid)
+    study.ask(grid)
+    assert asked == [[float(cost) for cost in range(40)]]
 
 
 def test_on_levels_a_move_may_leave_from_any_member() -> None:
