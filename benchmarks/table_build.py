@@ -45,15 +45,15 @@ class Material:
         splits: split file.
         cache: folder for decoded images.
         init: start weights.
-        rows: the file that keeps finished trainings.
-        workers: processes, each with one thread.
+        kept: the file that keeps finished trainings; of whole ones, the folder of checkpoints.
+        workers: processes, each with one thread; of whole trainings, those that augment images.
     """
 
     data: Path
     splits: Path
     cache: Path
     init: str
-    rows: Path
+    kept: Path
     workers: int
 
     def prepared(self, declaration: Declaration) -> tuple[Declaration, ProxyPlan]:
@@ -108,7 +108,7 @@ def build(material: Material, results: Path, *, seed: int | None = None) -> None
         declaration,
         plan,
         [grid[place] for place in order],
-        kept=material.rows,
+        kept=material.kept,
         workers=material.workers,
         watch=say_progress,
     )

@@ -49,7 +49,7 @@ def rank(material: Material, results: Path, *, configurations: int) -> None:
         print(f"{name}: {proxy}", flush=True)
         points = [point for point, _ in chosen]
         scores[name] = _scores(replace(declaration, proxy=proxy), material, points)
-    agreement = {name: _agreement(scores[name], scores["longer"]) for name in ("table", "search")}
+    agreement = {name: agreement_of(scores[name], scores["longer"]) for name in ("table", "search")}
     document = {
         "trainings": {"table": asdict(declaration.proxy)}
         | {name: asdict(proxy) for name, proxy in ways.items()},
@@ -63,9 +63,14 @@ def rank(material: Material, results: Path, *, configurations: int) -> None:
     print(table)
 
 
-def to_markdown(document: Mapping[str, Any]) -> str:
-    """Return the scores of every point, and how the orders agree, as a table."""
-    scores, agreement = document["macro_f1"], document["agreement_with_longer"]
+def to_markdown(document: Mapping[str, Any], *, against: str = "longer") -> str:
+    """Return the scores of every point, and how the orders agree, as a table.
+
+    Args:
+        document: as ``rank`` and ``table_whole.whole`` write it.
+        against: the score whose order the others are compared with.
+    """
+    scores, agreement = document["macro_f1"], document[f"agreement_with_{against}"]
     header = [*document["params"][0], *(f"macro F1, {name}" for name in scores)]
     rows = [
         [
@@ -77,7 +82,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     blank = [""] * (len(header) - len(scores) - 1)
     for key, label in (("spearman", "Spearman"), ("spearman_p", "p"), ("kendall", "Kendall")):
         values = [f"{agreement[name][key]:.2g}" if name in agreement else "" for name in scores]
-        rows.append([f"**{label}, with longer**", *blank, *values])
+        rows.append([f"**{label}, with {against}**", *blank, *values])
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
@@ -100,15 +105,15 @@ def _scores(
         declared,
         plan,
         points,
-        kept=material.rows,
+        kept=material.kept,
         workers=material.workers,
         watch=say_progress,
     )
     return [row.score for row in rows]
 
 
-def _agreement(short: Sequence[float], longer: Sequence[float]) -> dict[str, float]:
-    """Return rank correlations with the two-sided p of the first."""
+def agreement_of(short: Sequence[float], longer: Sequence[float]) -> dict[str, float]:
+    """Return rank correlations of two scores of the same points; a p is of Spearman, two-sided."""
     spearman = spearmanr(short, longer)
     return {
         "spearman": float(spearman.statistic),

@@ -131,7 +131,7 @@ def test_agreement_of_orders_is_written_beside_the_scores_it_is_of() -> None:
         "params": [{"learning_rate": 1e-3 * (place + 1), "batch_size": 32} for place in range(4)],
         "macro_f1": scores,
         "agreement_with_longer": {
-            name: table_rank._agreement(scores[name], longer) for name in ("table", "search")
+            name: table_rank.agreement_of(scores[name], longer) for name in ("table", "search")
         },
     }
     lines = table_rank.to_markdown(document).splitlines()
