@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> None:
         )
         weights = read_both(run / CHECKPOINT_FOLDER / "last.ckpt")
         both = {
-            kind: answer(_module(recipe, state), trial.validation, cache)
+            kind: answer(module_with(recipe, state), trial.validation, cache)
             for kind, state in weights.items()
         }
         answered.append(Answered(run.name, trial.validation, both))
@@ -93,7 +93,8 @@ def _run(options: argparse.Namespace) -> None:
     write(answered, options.results)
 
 
-def _module(recipe: TrainingConfig, weights: Mapping[str, Tensor]) -> LesionModule:
+def module_with(recipe: TrainingConfig, weights: Mapping[str, Tensor]) -> LesionModule:
+    """Return the training of a recipe whose network has these weights."""
     module = LesionModule(recipe, class_counts=[1] * len(CODES))
     module.network.load_state_dict(dict(weights))
     return module

@@ -47,6 +47,8 @@ from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
 _RECORD_NAME = "job.json"
+#: In a training's folder: its newest epoch.
+CHECKPOINT_NAME = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -307,7 +309,7 @@ def _fit(
         enable_model_summary=False,
     )
     data = EpochData(module.config, images.train, images.validation, cache=cache, workers=workers)
-    checkpoint = folder / "last.ckpt"
+    checkpoint = folder / CHECKPOINT_NAME
     with expected_warnings_ignored():
         trainer.fit(
             module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from benchmarks.averaging import module_with, read_both
 from benchmarks.small_budget import (
+    CHECKPOINT_NAME,
     Budgeted,
     Images,
     Outcome,
     Place,
+    answer,
+    describe,
     finished_earlier,
     imagenet_start,
+    keep,
     run_budgeted,
 )
 from benchmarks.table_build import FOLD
@@ -26,6 +32,7 @@ from dermassist.errors import DataError
 from dermassist.evaluation.metrics import measure
 from dermassist.lock import InUseError
 from dermassist.storage import write_text
+from dermassist.training.run import sole_training_in
 from dermassist.tuning.declaration import read_declaration
 from dermassist.tuning.space import with_params
 
@@ -35,10 +42,62 @@ if TYPE_CHECKING:
 
     from benchmarks.table_build import Material
 
+    from dermassist.data.cache import FieldCache
     from dermassist.data.ham10000 import Record
+    from dermassist.imaging import Preprocessing
 
 #: The order of fewer points says nothing.
 _LEAST_POINTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A whole training's answers to the validation images.
+
+    Attributes:
+        whole: by the weights that it leaves, averaged over its last steps.
+        plain: by those that nothing was averaged into.
+    """
+
+    whole: Outcome
+    plain: Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Kitchen:
+    """What every whole training needs."""
+
+    images: Images
+    cache: FieldCache
+    place: Place
+    workers: int
+
+    def answered(self, job: Budgeted) -> Answered | None:
+        """Return what a training has left behind, or None where it is not finished."""
+        found = [finished_earlier(each, self.images, self.place) for each in (job, _plain(job))]
+        return None if found[0] is None or found[1] is None else Answered(found[0], found[1])
+
+    def train(self, job: Budgeted) -> None:
+        """Train, or go on where it was stopped, and answer with either kind of weights.
+
+        Raises:
+            DataError: another training's checkpoints or answers are there, or the checkpoint that
+                holds the plain weights is gone.
+            InUseError: another process is at this training.
+        """
+        outcome = run_budgeted(job, self.images, self.cache, self.place, workers=self.workers)
+        folder, plain = self.place.runs / job.name, _plain(job)
+        with sole_training_in(folder):
+            if finished_earlier(plain, self.images, self.place) is None:
+                weights = read_both(folder / CHECKPOINT_NAME)["plain"]
+                module = module_with(job.recipe, weights)
+                answers = answer(module, self.images.answered, self.cache)
+                kept = replace(outcome, probabilities=answers)
+                keep(self.place.kept(plain), kept, describe(plain, self.images))
+
+
+def _plain(job: Budgeted) -> Budgeted:
+    return replace(job, name=f"{job.name}-plain")
 
 
 def whole(material: Material, results: Path) -> bool:
@@ -61,16 +120,6 @@ def whole(material: Material, results: Path) -> bool:
     """
     ranked = _read_ranked(results)
     recipe = read_declaration(SEARCHED).recipe
-    dataset = read_ham10000(material.data)
-    trial = lesion_trial(dataset.records, read_splits(material.splits), fold=FOLD)
-    images = Images(trial.train, trial.validation, trial.validation)
-    cache = open_cache(
-        (*trial.train, *trial.validation),
-        recipe.preprocessing,
-        material.cache,
-        pixel_aspect=dataset.pixel_aspect,
-    )
-    place = Place(material.kept, results / "whole")
     jobs = [
         Budgeted(
             f"point-{number:02d}",
@@ -80,18 +129,26 @@ def whole(material: Material, results: Path) -> bool:
         )
         for number, params in enumerate(ranked["params"])
     ]
-    outcomes = [finished_earlier(job, images, place) for job in jobs]
+    kitchen = _equipped(material, recipe.preprocessing, results / "whole")
     for number in dealt(len(jobs)):
-        job = jobs[number]
+        print(f"{jobs[number].name}: {ranked['params'][number]}", flush=True)
         try:
-            print(f"{job.name}: {ranked['params'][number]}", flush=True)
-            run_budgeted(job, images, cache, place, workers=material.workers)
+            kitchen.train(jobs[number])
         except InUseError:
-            print(f"{job.name}: another process is at it", flush=True)
+            print(f"{jobs[number].name}: another process is at it", flush=True)
         # Another process may have finished some in the meantime.
-        outcomes = [finished_earlier(each, images, place) for each in jobs]
-        _write(ranked, outcomes, trial.validation, results)
-    return None not in outcomes
+        answered = [kitchen.answered(job) for job in jobs]
+        _write(stand(ranked, answered, kitchen.images.answered), results)
+    return None not in answered
+
+
+def _equipped(material: Material, preprocessing: Preprocessing, answers: Path) -> Kitchen:
+    dataset = read_ham10000(material.data)
+    trial = lesion_trial(dataset.records, read_splits(material.splits), fold=FOLD)
+    records = (*trial.train, *trial.validation)
+    cache = open_cache(records, preprocessing, material.cache, pixel_aspect=dataset.pixel_aspect)
+    images = Images(trial.train, trial.validation, trial.validation)
+    return Kitchen(images, cache, Place(material.kept, answers), material.workers)
 
 
 def dealt(count: int) -> list[int]:
@@ -100,37 +157,38 @@ def dealt(count: int) -> list[int]:
 
 
 def stand(
-    ranked: Mapping[str, Any], outcomes: Sequence[Outcome | None], records: Sequence[Record]
+    ranked: Mapping[str, Any], answered: Sequence[Answered | None], records: Sequence[Record]
 ) -> dict[str, Any]:
     """Return the scores of the points that are trained, and how their orders agree.
 
     Args:
         ranked: what ``rank`` wrote.
-        outcomes: of its points, in its order; None is not trained yet.
+        answered: the trainings of its points, in its order; None is not finished yet.
         records: the answered images.
     """
     labels = np.array([record.diagnosis.index for record in records])
-    scores: dict[str, list[float]] = {name: [] for name in (*ranked["macro_f1"], "whole")}
-    params = []
-    for number, outcome in enumerate(outcomes):
-        if outcome is None:
-            continue
-        params.append(ranked["params"][number])
-        for name, values in ranked["macro_f1"].items():
-            scores[name].append(values[number])
-        overall = measure(labels, outcome.probabilities).overall
-        scores["whole"].append(float(overall.macro_f1))
+    done = {place: each for place, each in enumerate(answered) if each is not None}
+    scores = {
+        name: [values[place] for place in done] for name, values in ranked["macro_f1"].items()
+    }
+    scores |= {
+        kind: [
+            float(measure(labels, getattr(each, kind).probabilities).overall.macro_f1)
+            for each in done.values()
+        ]
+        for kind in ("plain", "whole")
+    }
     agreement = {}
-    if len(params) >= _LEAST_POINTS:
+    if len(done) >= _LEAST_POINTS:
         agreement = {
             name: agreement_of(values, scores["whole"])
             for name, values in scores.items()
             if name != "whole"
         }
     return {
-        "points": len(params),
-        "points_in_all": len(outcomes),
-        "params": params,
+        "points": len(done),
+        "points_in_all": len(answered),
+        "params": [ranked["params"][place] for place in done],
         "macro_f1": scores,
         "agreement_with_whole": agreement,
     }
@@ -145,13 +203,7 @@ def _read_ranked(results: Path) -> dict[str, Any]:
     return ranked
 
 
-def _write(
-    ranked: Mapping[str, Any],
-    outcomes: Sequence[Outcome | None],
-    records: Sequence[Record],
-    results: Path,
-) -> None:
-    document = stand(ranked, outcomes, records)
+def _write(document: Mapping[str, Any], results: Path) -> None:
     if not document["points"]:
         return
     write_text(results / "whole.json", json.dumps(document, indent=1) + "\n")
