@@ -117,6 +117,8 @@ class SetMeasures:
     #: Both with every lesion counting once, as in calibration, however many images it has.
     lesion_coverage: FloatArray
     class_lesion_coverage: FloatArray
+    #: Share of all sets that name each class, true or not ``(*batch, 7)``.
+    named: FloatArray
     #: Mean number of classes in a set.
     mean_size: FloatArray
     #: Share of sets with exactly one class, and with none.
@@ -135,6 +137,8 @@ class SetSummary:
     #: Both with every lesion counting once, as in calibration, however many images it has.
     lesion_coverage: Estimate
     class_lesion_coverage: tuple[Estimate, ...]
+    #: Share of all sets that name each class, true or not, by class order.
+    named: tuple[Estimate, ...]
     #: Mean number of classes in a set.
     mean_size: Estimate
     #: Share of sets with exactly one class, and with none.
@@ -236,6 +240,7 @@ def measure_sets(
         class_coverage=ratio(multiplicity @ (truth * held[:, None]), multiplicity @ truth),
         lesion_coverage=ratio(by_lesion @ held, by_lesion.sum(axis=-1)),
         class_lesion_coverage=ratio(by_lesion @ (truth * held[:, None]), by_lesion @ truth),
+        named=ratio(multiplicity @ members, total[..., None]),
         mean_size=ratio(multiplicity @ sizes, total),
         single=ratio(multiplicity @ (sizes == 1), total),
         empty=ratio(multiplicity @ (sizes == 0), total),
@@ -274,6 +279,7 @@ def estimate_sets(
         class_coverage=of_classes("class_coverage"),
         lesion_coverage=result.estimate("lesion_coverage"),
         class_lesion_coverage=of_classes("class_lesion_coverage"),
+        named=of_classes("named"),
         mean_size=result.estimate("mean_size"),
         single=result.estimate("single"),
         empty=result.estimate("empty"),

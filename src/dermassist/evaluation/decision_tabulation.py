@@ -51,25 +51,29 @@ def referral_table(measures: ReferralMeasures[Estimate]) -> Table:
 
 def set_table(summary: SetSummary) -> Table:
     """Return how large prediction sets are and how often they hold the truth, by class too."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "Sets that hold the true diagnosis",
             format_estimate(summary.coverage),
             format_estimate(summary.lesion_coverage),
+            "",
         )
     ]
     rows += [
         (
             f"Covered: {Diagnosis.from_code(code)}",
-            format_estimate(summary.class_coverage[CODES.index(code)]),
-            format_estimate(summary.class_lesion_coverage[CODES.index(code)]),
+            *(
+                format_estimate(shares[CODES.index(code)])
+                for shares in (summary.class_coverage, summary.class_lesion_coverage, summary.named)
+            ),
         )
         for code in ISIC_2018_ORDER
     ]
     rows += [
-        (label, format_estimate(getattr(summary, name)), "") for name, label in _SET_ROWS.items()
+        (label, format_estimate(getattr(summary, name)), "", "")
+        for name, label in _SET_ROWS.items()
     ]
-    header = ("Measure", "By image [95 % interval]", "By lesion")
+    header = ("Measure", "By image [95 % interval]", "By lesion", "Of all sets, those that name it")
     return Table("Prediction sets", header, tuple(rows), (_PROMISE,))
 
 

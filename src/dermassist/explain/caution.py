@@ -19,6 +19,8 @@ SUBJECT_NOT_CHECKED = (
     "rim: the model names one of its seven diagnoses for healthy skin, for a photograph without a "
     "dermatoscope and for anything else as well."
 )
+#: A diagnosis that so many sets name is told from others by none of them.
+NAMED_ANYWAY_SHARE = 0.9
 OUTSIDE_THE_SET = "A diagnosis outside the set is not excluded."
 NOT_HARMLESS = "This does not exclude a malignant lesion."
 
@@ -62,6 +64,8 @@ def missed_words(diagnosis: Diagnosis, measured: Measured | None) -> str | None:
 def set_warning(prediction: Prediction, sets: SetSummary | None) -> str | None:
     """Say that a diagnosis outside the prediction set is not excluded, and how often it was true.
 
+    Where the set names a diagnosis that nearly all sets do, that is said as well.
+
     Args:
         prediction: with or without a set.
         sets: what was measured of such sets.
@@ -75,8 +79,8 @@ def set_warning(prediction: Prediction, sets: SetSummary | None) -> str | None:
     if sets is not None and not math.isnan(sets.lesion_coverage.value):
         outside = percent(1.0 - sets.lesion_coverage.value)
         sentence += f" In the test, the true diagnosis of {outside} of the lesions was outside."
-    melanoma = melanoma_outside_words(prediction, sets)
-    return sentence if melanoma is None else f"{sentence} {melanoma}"
+    more = (melanoma_outside_words(prediction, sets), named_anyway_words(prediction, sets))
+    return " ".join((sentence, *(words for words in more if words is not None)))
 
 
 def melanoma_outside_words(prediction: Prediction, sets: SetSummary | None) -> str | None:
@@ -93,3 +97,26 @@ def melanoma_outside_words(prediction: Prediction, sets: SetSummary | None) -> s
     if math.isnan(covered):
         return f"{words}."
     return f"{words}: in the test, {percent(1.0 - covered)} of the melanoma images had such sets."
+
+
+def named_anyway_words(prediction: Prediction, sets: SetSummary | None) -> str | None:
+    """Say which diagnoses of the set nearly every set names: their being there tells little.
+
+    Returns:
+        ``None`` where there are none but the answer itself, or nothing was measured.
+    """
+    members = prediction.prediction_set
+    if members is None or sets is None:
+        return None
+    shares = {
+        diagnosis: sets.named[diagnosis.index].value
+        for diagnosis in members.diagnoses
+        if diagnosis is not prediction.diagnosis
+    }
+    sentences = [
+        f"In the test, {percent(share)} of all sets named {diagnosis}: that this one does tells "
+        "little."
+        for diagnosis, share in shares.items()
+        if share >= NAMED_ANYWAY_SHARE
+    ]
+    return " ".join(sentences) or None

@@ -13,6 +13,7 @@ from dermassist.explain.caution import (
     OUTSIDE_THE_SET,
     melanoma_outside_words,
     missed_words,
+    named_anyway_words,
 )
 from dermassist.explain.words import FEW_IMAGES, percent, score, set_caveat
 from dermassist.measured import KnownFigures, Measured
@@ -121,6 +122,7 @@ def prediction_set(evidence: Evidence) -> tuple[str, ...]:
         set_caveat(evidence.prediction),
         OUTSIDE_THE_SET,
         melanoma_outside_words(evidence.prediction, sets),
+        named_anyway_words(evidence.prediction, sets),
     )
     return (text, " ".join(caution for caution in cautions if caution), _set_worth(sets))
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
-from dermassist.tuning.study import experiments_accepted
+from dermassist.tuning.retry import (
+    experiments_accepted,
+    retry_after_death,
+    retry_after_interruption,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-
-#: A point whose training killed its process twice would kill it again.
-RETRIES_AFTER_DEATH = 1
 
 
 def give_back_dead(study: Study, *, shared: bool) -> None:
@@ -30,31 +30,34 @@ def give_back_dead(study: Study, *, shared: bool) -> None:
         with experiments_accepted():
             fail_stale_trials(study)
         return
-    give_back(study, None, retries=RETRIES_AFTER_DEATH)
+    _give_back(study, None, retry_after_death)
 
 
-def give_back(study: Study, numbers: Iterable[int] | None, *, retries: int | None) -> None:
-    """Fail those of these trials that still run, and queue their points for another try.
+def give_back_killer(study: Study, number: int) -> None:
+    """Fail a trial whose process has died, and queue its point unless it has killed too many.
+
+    Args:
+        study: that has the trial.
+        number: of the trial; nothing happens if it has ended.
+    """
+    _give_back(study, [number], retry_after_death)
+
+
+def give_back_interrupted(study: Study, numbers: Iterable[int] | None) -> None:
+    """Fail those of these trials that still run, and queue their points, as often as it takes.
 
     Args:
         study: that has the trials.
         numbers: of trials that nobody works on any more; None for all.
-        retries: how often a point may be tried again; None for no limit.
     """
-    with experiments_accepted():
-        retry = Retry(max_retry=retries)
+    _give_back(study, numbers, retry_after_interruption)
+
+
+def _give_back(
+    study: Study, numbers: Iterable[int] | None, retry: Callable[[Study, FrozenTrial], None]
+) -> None:
     wanted = None if numbers is None else set(numbers)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        if wanted is not None and trial.number not in wanted:
-            continue
-        study.tell(trial.number, state=TrialState.FAIL)
-        # One that died before it had a single parameter has no point.
-        if trial.params:
+        if wanted is None or trial.number in wanted:
+            study.tell(trial.number, state=TrialState.FAIL)
             retry(study, trial)
-
-
-def retry_of(trial: FrozenTrial) -> int | None:
-    """Return the number of the trial whose point this one tries again, if it does."""
-    with experiments_accepted():
-        history = Retry.retry_history(trial)
-    return history[-1] if history else None

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dermassist.storage import write_text
 from dermassist.tuning.memetic import plan_of
 from dermassist.tuning.objective import ERROR_KEY
-from dermassist.tuning.recovery import retry_of
+from dermassist.tuning.retry import retry_of
 from dermassist.tuning.space import with_params
 
 if TYPE_CHECKING:

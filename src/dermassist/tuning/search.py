@@ -15,7 +15,12 @@ from dermassist.errors import ConfigError
 from dermassist.lock import sole_use_of
 from dermassist.storage import write_text
 from dermassist.tuning.crew import Crew, SearchError
-from dermassist.tuning.recovery import RETRIES_AFTER_DEATH, give_back, give_back_dead, retry_of
+from dermassist.tuning.recovery import (
+    give_back_dead,
+    give_back_interrupted,
+    give_back_killer,
+)
+from dermassist.tuning.retry import retry_of
 from dermassist.tuning.space import params_of
 from dermassist.tuning.study import StudyPlace, loss_explained, open_study
 from dermassist.tuning.worker import Ended, Job
@@ -121,7 +126,7 @@ def run_search(
         crew = Crew(
             Job(declaration, settings.place, prepare),
             workers=min(settings.workers, standing.missing),
-            give_back=lambda number: give_back(study, [number], retries=RETRIES_AFTER_DEATH),
+            give_back=lambda number: give_back_killer(study, number),
         )
         with loss_explained(settings.place):
             return SearchOutcome(study, finished=_work(study, declaration, crew, settings))
@@ -155,7 +160,7 @@ def _work(study: Study, declaration: Declaration, crew: Crew, settings: SearchSe
     finally:
         # Cut off from outside, which says nothing against them, so as often as it takes. Where
         # nobody else can be at work, that includes one whose process had not yet announced it.
-        give_back(study, crew.trials if settings.place.shared else None, retries=None)
+        give_back_interrupted(study, crew.trials if settings.place.shared else None)
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError, StorageInternalError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
-from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -22,6 +20,7 @@ from dermassist.errors import ConfigError
 from dermassist.tuning.declaration import Declaration, Pruning
 from dermassist.tuning.memetic import MemeticSampler
 from dermassist.tuning.pruner import WorstShare
+from dermassist.tuning.retry import experiments_accepted, retry_after_death
 
 STUDY_NAME = "study.db"
 _GRPC_SCHEME = "grpc"
@@ -109,7 +108,7 @@ def _open_storage(place: StudyPlace) -> BaseStorage:
         engine_kwargs=options,
         heartbeat_interval=_HEARTBEAT_S,
         grace_period=_GRACE_S,
-        heartbeat_stale_trial_callback=Retry(max_retry=1),
+        heartbeat_stale_trial_callback=retry_after_death,
     )
 
 
@@ -120,14 +119,6 @@ def pruner(pruning: Pruning) -> BasePruner:
     if pruning == "median":
         return MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=_WARMUP_EPOCHS)
     return NopPruner()
-
-
-@contextmanager
-def experiments_accepted() -> Iterator[None]:
-    """Keep quiet about parts of Optuna that may still change: its version is pinned."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
 
 
 @contextmanager

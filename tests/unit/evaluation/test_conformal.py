@@ -99,6 +99,7 @@ def test_sets_can_be_empty_single_or_larger() -> None:
     assert measured.class_coverage[0] == 0.5
     assert measured.class_coverage[2] == 0
     assert np.isnan(measured.class_coverage[1])
+    assert measured.named == pytest.approx([2 / 3, 1 / 3, 0, 0, 0, 0, 0])
     assert measured.mean_size == 1
     assert measured.single == measured.empty == pytest.approx(1 / 3)
 

@@ -12,6 +12,7 @@ from dermassist.explain.caution import (
     OUTSIDE_THE_SET,
     melanoma_outside_words,
     missed_words,
+    named_anyway_words,
     referral_line,
     set_warning,
 )
@@ -109,6 +110,24 @@ def test_a_set_without_melanoma_says_how_often_melanomas_had_such_sets(sets: Set
     assert melanoma_outside_words(lacking, None) == (
         "Melanoma is not in this set, which does not exclude it."
     )
+
+
+def test_a_diagnosis_that_nearly_every_set_names_is_said_to_be_one(sets: SetSummary) -> None:
+    named = tuple(
+        replace(each, value={Diagnosis.AKIEC: 0.946, Diagnosis.NV: 0.97}.get(diagnosis, 0.89))
+        for diagnosis, each in zip(Diagnosis, sets.named, strict=True)
+    )
+    measured = replace(sets, named=named)
+    both = answered(Diagnosis.NV, 0.6, Diagnosis.NV, Diagnosis.AKIEC, Diagnosis.MEL)
+    words = named_anyway_words(both, measured)
+    # Neither the answer itself nor one that is named a little less often.
+    assert words == (
+        "In the test, 95 % of all sets named Actinic Keratoses (AKIEC): that this one does tells "
+        "little."
+    )
+    assert str(set_warning(both, measured)).endswith(words)
+    assert named_anyway_words(answered(Diagnosis.NV, 0.6, Diagnosis.NV), measured) is None
+    assert named_anyway_words(both, None) is None
 
 
 def test_without_a_set_there_is_no_warning_of_it() -> None:

@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 
 from dermassist.tuning.memetic.encoding import SearchSpace
-from dermassist.tuning.memetic.neighbourhood import neighbours
+from dermassist.tuning.memetic.neighbourhood import neighbours, neighbours_each
 
 GRID: dict[str, BaseDistribution] = {
     "kind": CategoricalDistribution(("a", "b", "c")),
@@ -61,6 +61,13 @@ def test_neighbours_are_all_points_one_level_away_on_so_many_axes(
     assert sorted(points, key=str) == sorted(expected, key=str)
     for there, changed in zip(points, found.changed, strict=True):
         assert list(compress(SPACE.names, changed)) == differs(here, there)
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_so_many_neighbours_has_a_point_that_lies_on_no_edge(changes: int) -> None:
+    inside = SPACE.encode({"kind": "b", "count": 2, "share": 0.5})[None]
+    found = neighbours(inside, SPACE, changes=changes)
+    assert neighbours_each(SPACE, changes=changes) == len(found.points) > 0
 
 
 def test_a_neighbour_is_its_own_key() -> None:

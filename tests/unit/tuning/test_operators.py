@@ -18,7 +18,7 @@ from dermassist.tuning import (
     TournamentSelection,
     UniformCrossover,
 )
-from dermassist.tuning.memetic.design import stratified
+from dermassist.tuning.memetic.design import Chance, stratified
 from dermassist.tuning.memetic.encoding import SearchSpace
 
 lawful = settings(max_examples=50, deadline=None)
@@ -143,12 +143,17 @@ class TestDesign:
     @lawful
     @given(name=st.text(min_size=1), rows=st.integers(1, 30), entropy=st.integers(0, 2**63))
     def test_every_stratum_gets_one_point(self, name: str, rows: int, entropy: int) -> None:
-        column = [stratified(name, row=row, rows=rows, entropy=entropy) for row in range(rows)]
+        column = [
+            stratified(name, row=row, rows=rows, chance=Chance(entropy, entropy))
+            for row in range(rows)
+        ]
         assert sorted(int(u * rows) for u in column) == list(range(rows))
 
     def test_later_rows_are_uniform_and_repeatable(self) -> None:
-        late = [stratified("x", row=row, rows=5, entropy=1) for row in range(5, 2005)]
-        assert late == [stratified("x", row=row, rows=5, entropy=1) for row in range(5, 2005)]
+        late = [stratified("x", row=row, rows=5, chance=Chance(1, 1)) for row in range(5, 2005)]
+        assert late == [
+            stratified("x", row=row, rows=5, chance=Chance(1, 1)) for row in range(5, 2005)
+        ]
         assert np.histogram(late, bins=4, range=(0, 1))[0] == pytest.approx(500, abs=75)
 
 

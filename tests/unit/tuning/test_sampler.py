@@ -26,6 +26,7 @@ from optuna.trial import Trial, TrialState
 from dermassist.tuning import MemeticSampler, PatternSearch, plan_of
 from dermassist.tuning.memetic import strategy
 from dermassist.tuning.memetic.estimate import Estimate
+from dermassist.tuning.memetic.neighbourhood import Neighbours, neighbours
 from dermassist.tuning.memetic.plan import PLAN_KEY, Origin, Plan
 from dermassist.tuning.memetic.population import Individual
 
@@ -284,6 +285,42 @@ def test_threads_share_a_sampler() -> None:
     study = optuna.create_study(sampler=MemeticSampler(seed=0))
     study.optimize(lambda t: cost(suggested(t)), n_trials=40, n_jobs=4)
     assert len({tuple(sorted(point.items())) for point in points(study)}) == 40
+
+
+@pytest.mark.parametrize("seed", [4, None])
+def test_first_points_of_threads_fit_together(seed: int | None) -> None:
+    # Optuna draws the sampler's chance anew before every trial that runs beside others.
+    study = optuna.create_study(sampler=MemeticSampler(seed=seed))
+    study.optimize(
+        lambda t: t.suggest_float("x", 0.0, 1.0) + t.suggest_float("y", 0.0, 1.0),
+        n_trials=10,
+        n_jobs=2,
+    )
+    for name in ("x", "y"):
+        assert sorted(int(10 * trial.params[name]) for trial in study.trials) == list(range(10))
+
+
+@pytest.mark.parametrize(("choices", "guided"), [(8, {1, 2}), (30, {1}), (300, set())])
+def test_many_choices_are_not_all_looked_at_for_every_move(
+    choices: int, guided: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    def counted(points: Any, space: Any, *, changes: int) -> Neighbours:
+        found = neighbours(points, space, changes=changes)
+        looked.append((changes, len(found.points)))
+        return found
+
+    monkeypatch.setattr(strategy, "neighbours", counted)
+    study = optuna.create_study(sampler=MemeticSampler(seed=0))
+    study.optimize(
+        lambda t: sum(t.suggest_categorical(name, range(choices)) for name in "abcde"),
+        n_trials=60,
+    )
+    assert {changes for changes, _ in looked} == guided
+    assert max((count for _, count in looked), default=0) <= 10_000
+    # Climbs go on without a look at all neighbours.
+    assert any(plan.move for plan in map(plan_of, study.trials) if plan is not None)
 
 
 def suggested(trial: Trial) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dermassist.errors import ConfigError, DataError
 from dermassist.lock import sole_use_of
 from dermassist.tuning.crew import SearchError
-from dermassist.tuning.recovery import retry_of
+from dermassist.tuning.retry import retry_of
 from dermassist.tuning.search import COUNTED, LOCK_NAME, Standing
 from dermassist.tuning.study import StudyPlace, open_study
 from dermassist.tuning.worker import Ended, _evaluate_next

@@ -9,24 +9,38 @@ number, so trials that run in parallel, or before the other parameters are known
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
 _COLUMN, _CELL = 0, 1
 
 
-def stratified(name: str, *, row: int, rows: int, entropy: int) -> float:
+class Chance(NamedTuple):
+    """What chance follows from.
+
+    Attributes:
+        entropy: the sampler's seed, at least 0.
+        design: decides which stratum each of the first points gets, at least 0; the same for all
+            points that are to fit together, also where their entropy is drawn anew.
+    """
+
+    entropy: int
+    design: int
+
+
+def stratified(name: str, *, row: int, rows: int, chance: Chance) -> float:
     """Return the coordinate in [0, 1) of one parameter in one of the first points.
 
     Args:
         name: the parameter.
         row: number of the trial; from ``rows`` on the coordinate is merely uniform.
         rows: number of first points, hence of strata.
-        entropy: the sampler's seed, at least 0.
+        chance: what it follows from.
     """
     tag = zlib.crc32(name.encode())
-    chance = np.random.default_rng([entropy, tag, _CELL, row]).random()
+    inside = np.random.default_rng([chance.entropy, tag, _CELL, row]).random()
     if row >= rows:
-        return float(chance)
-    order = np.random.default_rng([entropy, tag, _COLUMN]).permutation(rows)
-    return float((order[row] + chance) / rows)
+        return float(inside)
+    order = np.random.default_rng([chance.design, tag, _COLUMN]).permutation(rows)
+    return float((order[row] + inside) / rows)

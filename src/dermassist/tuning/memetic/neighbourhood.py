@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import combinations, product
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,6 +37,15 @@ class Neighbours(NamedTuple):
     points: Points
     origins: Cells
     changed: NDArray[np.bool_]
+
+
+def neighbours_each(space: SearchSpace, *, changes: int) -> int:
+    """Return how many neighbours a point has at most, as ``neighbours`` counts them."""
+    ways = [
+        2 if has_order else (each.cells or 1) - 1
+        for each, has_order in zip(space.dimensions, space.ordered.tolist(), strict=True)
+    ]
+    return sum(prod(of_axes) for of_axes in combinations(ways, changes))
 
 
 def neighbours(points: Points, space: SearchSpace, *, changes: int) -> Neighbours:

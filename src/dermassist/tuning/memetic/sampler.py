@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.samplers import BaseSampler
 
 from dermassist.tuning.memetic.argument import check_count
-from dermassist.tuning.memetic.design import stratified
+from dermassist.tuning.memetic.design import Chance, stratified
 from dermassist.tuning.memetic.encoding import dimension_of
 from dermassist.tuning.memetic.local_search import PatternSearch
 from dermassist.tuning.memetic.mutation import PolynomialMutation
@@ -77,13 +77,18 @@ class MemeticSampler(BaseSampler):
         if seed is not None:
             check_count("seed", seed, at_least=0)
         self._strategy = Strategy(population_size, selection, crossover, mutation, local_search)
-        self._entropy = None if seed is None else int(seed)
+        # drawn when first needed, where there is no seed
+        self._chance = None if seed is None else Chance(int(seed), int(seed))
         self._memories = Memories()
         self._lock = threading.Lock()
 
     def reseed_rng(self) -> None:
-        """Forget the seed: from now on chance is drawn anew."""
-        self._entropy = _drawn_entropy()
+        """Forget the seed: from now on chance is drawn anew.
+
+        Which stratum each of the first points gets stays: Optuna calls this before every trial that
+        runs beside others in threads, and those points are to fit together.
+        """
+        self._chance = Chance(_drawn_entropy(), self._drawn.design)
 
     def infer_relative_search_space(
         self,
@@ -125,7 +130,7 @@ class MemeticSampler(BaseSampler):
         """
         _refuse_many_objectives(study)
         rows = self._strategy.population_size
-        coordinate = stratified(param_name, row=trial.number, rows=rows, entropy=self._seed)
+        coordinate = stratified(param_name, row=trial.number, rows=rows, chance=self._drawn)
         return dimension_of(param_distribution).from_unit(coordinate)
 
     def _claim(self, study: Study, trial: FrozenTrial, ledger: Ledger) -> Plan:
@@ -139,7 +144,7 @@ class MemeticSampler(BaseSampler):
         ledger.update(read_trials(study), own_number=number)
         for attempt in range(_ATTEMPTS):
             plan = self._strategy.next_plan(
-                ledger, number=number, entropy=self._seed, attempt=attempt
+                ledger, number=number, chance=self._drawn, attempt=attempt
             )
             exhausted = ledger.repeats(plan)
             write_plan(study, trial, plan)
@@ -149,10 +154,11 @@ class MemeticSampler(BaseSampler):
         return plan
 
     @property
-    def _seed(self) -> int:
-        if self._entropy is None:
-            self._entropy = _drawn_entropy()
-        return self._entropy
+    def _drawn(self) -> Chance:
+        if self._chance is None:
+            entropy = _drawn_entropy()
+            self._chance = Chance(entropy, entropy)
+        return self._chance
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self.__dict__.copy()

@@ -16,13 +16,14 @@ import numpy as np
 from dermassist.tuning.memetic.design import stratified
 from dermassist.tuning.memetic.estimate import Estimate, worth_asking
 from dermassist.tuning.memetic.local_search import Climb
-from dermassist.tuning.memetic.neighbourhood import CHANGES, neighbours
+from dermassist.tuning.memetic.neighbourhood import CHANGES, neighbours, neighbours_each
 from dermassist.tuning.memetic.plan import Move, Origin, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dermassist.tuning.memetic.crossover import Crossover
+    from dermassist.tuning.memetic.design import Chance
     from dermassist.tuning.memetic.encoding import Point, SearchSpace
     from dermassist.tuning.memetic.ledger import Ledger
     from dermassist.tuning.memetic.local_search import PatternSearch
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 #: How many children or random points are drawn before a new one is looked for systematically.
 _DRAWS = 20
+#: Neighbours that are looked at for one move: what takes some milliseconds. Categories with many
+#: choices, which are all each other's neighbours, would have a hundred times as many.
+_MOST_NEIGHBOURS = 10_000
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,22 @@ class Strategy:
     mutation: PolynomialMutation
     local_search: PatternSearch | None
 
-    def next_plan(self, ledger: Ledger, *, number: int, entropy: int, attempt: int) -> Plan:
+    def next_plan(self, ledger: Ledger, *, number: int, chance: Chance, attempt: int) -> Plan:
         """Return what trial ``number`` should try.
 
         Args:
             ledger: all that is known.
             number: the trial's number; with the seed it determines every choice of chance.
-            entropy: the sampler's seed.
+            chance: what chance follows from.
             attempt: counted up when another process has planned the point of the last attempt too.
 
         A second attempt is a child even where a move was due. Moves follow from what is known, so
         two processes that know the same would meet at the next move as well, and again after it;
         children follow from the trial's number. The move stays open for the next trial.
         """
-        rng = np.random.default_rng([entropy, number, attempt])
+        rng = np.random.default_rng([chance.entropy, number, attempt])
         if ledger.started < self.population_size or len(ledger.population) < 2:
-            return self._start(ledger, number=number, entropy=entropy, rng=rng)
+            return self._start(ledger, number=number, chance=chance, rng=rng)
         generation = max(ledger.generation, 1)
         if attempt or ledger.slots(generation, root=None) < self.births:
             return self._birth(ledger, generation, rng)
@@ -71,13 +75,11 @@ class Strategy:
         return max(self.population_size // 2, 1)
 
     def _start(
-        self, ledger: Ledger, *, number: int, entropy: int, rng: np.random.Generator
+        self, ledger: Ledger, *, number: int, chance: Chance, rng: np.random.Generator
     ) -> Plan:
         rows = self.population_size
         names = ledger.space.names
-        first = np.array(
-            [stratified(name, row=number, rows=rows, entropy=entropy) for name in names]
-        )
+        first = np.array([stratified(name, row=number, rows=rows, chance=chance) for name in names])
         point = first if _is_new(first, ledger) else _fresh(ledger, rng)
         return Plan(0, Origin.START, _internal(point, ledger.space))
 
@@ -120,7 +122,7 @@ class Strategy:
         search, people = self.local_search, ledger.population
         if search is None:
             return None
-        if search.guides(ledger.space):
+        if search.guides(ledger.space) and self._surveys(ledger.space, changes=1):
             return self._guided_step(ledger, generation, search)
         budget, elites = search.moves or ledger.space.size, 0
         for base in people.best(self.population_size):
@@ -145,6 +147,10 @@ class Strategy:
         point, move = chosen
         return Plan(generation, Origin.MOVE, _internal(point, ledger.space), move=move)
 
+    def _surveys(self, space: SearchSpace, *, changes: int) -> bool:
+        """Tell whether all members' neighbours are few enough to be looked at for every move."""
+        return self.population_size * neighbours_each(space, changes=changes) <= _MOST_NEIGHBOURS
+
     def _guided_step(self, ledger: Ledger, generation: int, search: PatternSearch) -> Plan | None:
         """Return the move that the finished trials favour among all members' neighbours.
 
@@ -157,6 +163,8 @@ class Strategy:
         members = people.best(self.population_size)
         favoured: _Favourite | None = None
         for changes in CHANGES:
+            if not self._surveys(ledger.space, changes=changes):
+                break
             near = _favourite(members, ledger, guess, changes=changes)
             if near is not None and (favoured is None or near.cost < favoured.cost):
                 favoured = near

@@ -72,7 +72,7 @@ READING: dict[str, tuple[Statement, ...]] = {
             "Not so for the diagnoses named beside it: too few of their lesions were there to "
             "calibrate on. How many sets do was measured; see the page Model. A large set means: "
             "the model does not know. An empty one means: no diagnosis is probable enough; do not "
-            "rely on the answer."
+            "rely on the answer. A diagnosis that nearly every set names is said to be one."
         ),
     ),
     "Heatmap": (
