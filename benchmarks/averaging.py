@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from benchmarks.own_trial import own_trial
 from benchmarks.small_budget import FloatArray, answer, exit_status_of
 from benchmarks.variant import MEASURES, signed
 from torch import Tensor
@@ -26,7 +27,6 @@ from torch import Tensor
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Record, read_ham10000
-from dermassist.data.protocol import lesion_trial
 from dermassist.data.split import read_splits
 from dermassist.diagnosis import CODES
 from dermassist.errors import ConfigError, DataError
@@ -73,10 +73,8 @@ def _run(options: argparse.Namespace) -> None:
     answered = []
     for run in options.runs:
         record = read_record(run)
-        if record["origin"]["protocol"] != "lesion":
-            raise ConfigError(f"{run}: is not of the lesion protocol")
         recipe = TrainingConfig.from_dict(record["config"], where=str(run))
-        trial = lesion_trial(dataset.records, splits, fold=record["origin"]["fold"])
+        trial = own_trial(record["origin"], dataset.records, splits, where=run)
         cache = open_cache(
             (*trial.train, *trial.validation),
             recipe.preprocessing,

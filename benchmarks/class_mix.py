@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.own_trial import own_trial
 from benchmarks.variant import MEASURES, signed
 from scipy.optimize import minimize
 
 from dermassist.answering import Answers, answer_records
 from dermassist.data.ham10000 import read_ham10000
-from dermassist.data.split import Part, read_splits, select
+from dermassist.data.split import read_splits
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import DataError
 from dermassist.evaluation.array import FloatArray, IntArray, checked_labels
@@ -66,13 +67,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     dataset, classifier = read_ham10000(options.data), Classifier.load()
-    fold, drawn = classifier.manifest.training["origin"]["fold"], read_splits(options.splits)
-    train, validation = (
-        select(dataset.records, drawn.image_ids(part, test_fold=fold))
-        for part in (Part.TRAIN, Part.VALIDATION)
+    manifest = classifier.manifest
+    trial = own_trial(
+        manifest.training["origin"],
+        dataset.records,
+        read_splits(options.splits),
+        where=manifest.name,
     )
-    counts = np.bincount([r.diagnosis.index for r in train], minlength=len(CODES))
-    answers = answer_records(validation, classifier, pixel_aspect=dataset.pixel_aspect)
+    counts = np.bincount([r.diagnosis.index for r in trial.train], minlength=len(CODES))
+    answers = answer_records(trial.validation, classifier, pixel_aspect=dataset.pixel_aspect)
     write(answers, class_shares(counts), options.results)
 
 

@@ -22,10 +22,11 @@ from typing import Any, get_args
 
 import cv2
 import numpy as np
+from benchmarks.own_trial import own_trial
 from numpy.typing import NDArray
 
 from dermassist.data.ham10000 import Record, read_ham10000
-from dermassist.data.split import Part, read_splits, select
+from dermassist.data.split import read_splits
 from dermassist.evaluation.metrics import measure
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature
 from dermassist.imaging import Fill, Preprocessing, read_image, to_field, to_view
@@ -55,14 +56,16 @@ def main() -> None:
     arguments = parser.parse_args()
     classifier = Classifier.load(arguments.model)
     dataset = read_ham10000(arguments.data)
-    splits = read_splits(arguments.splits)
-    fold = classifier.manifest.training["origin"]["fold"]
-    records = select(dataset.records, splits.image_ids(Part.VALIDATION, test_fold=fold))
+    origin = classifier.manifest.training["origin"]
+    trial = own_trial(
+        origin, dataset.records, read_splits(arguments.splits), where=classifier.manifest.name
+    )
+    records = trial.validation
     images = [_true_proportions(record, dataset.pixel_aspect) for record in records]
     labels = np.array([record.diagnosis.index for record in records])
     document = {
         "graph_sha256": classifier.manifest.files["model.onnx"].sha256,
-        "part": f"validation of fold {fold}, {len(records)} images",
+        "part": f"validation of fold {origin['fold']}, {len(records)} images",
         "chosen": {
             "fit": classifier.manifest.preprocessing.fit,
             "fill": classifier.manifest.preprocessing.fill,

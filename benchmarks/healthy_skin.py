@@ -20,11 +20,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from benchmarks.own_trial import own_trial
 from numpy.typing import NDArray
 
 from dermassist.data.ham10000 import Record, read_ham10000
 from dermassist.data.mask import read_mask
-from dermassist.data.split import Part, read_splits, select
+from dermassist.data.split import read_splits
 from dermassist.diagnosis import CODES
 from dermassist.evaluation.array import BoolArray, FloatArray
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
@@ -75,10 +76,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/healthy_skin.json"))
     options = parser.parse_args()
     dataset, classifier = read_ham10000(options.data), Classifier.load()
-    fold = classifier.manifest.training["origin"]["fold"]
-    names = read_splits(options.splits).image_ids(Part.TEST, test_fold=fold)
-    records = select(dataset.records, names)
-    document = measured(records, classifier, pixel_aspect=dataset.pixel_aspect)
+    manifest = classifier.manifest
+    trial = own_trial(
+        manifest.training["origin"],
+        dataset.records,
+        read_splits(options.splits),
+        where=manifest.name,
+    )
+    document = measured(trial.test, classifier, pixel_aspect=dataset.pixel_aspect)
     write_text(options.out, json.dumps(document, indent=1) + "\n")
 
 

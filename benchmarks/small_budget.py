@@ -39,7 +39,7 @@ from dermassist.storage import replacing, write_text
 from dermassist.training.checkpoint import WholeCheckpointIO
 from dermassist.training.dataset import FieldDataset, serving_transform
 from dermassist.training.hardware import keep_freed_memory, trainer_precision
-from dermassist.training.interruption import expected_warnings_ignored
+from dermassist.training.interruption import expected_warnings_ignored, returning_after_interrupt
 from dermassist.training.loader import VALIDATION_BATCH, EpochData
 from dermassist.training.module import LesionModule
 from dermassist.training.run import sole_training_in
@@ -47,6 +47,7 @@ from dermassist.training.teacher import Teacher
 
 FloatArray = NDArray[np.float64]
 _RECORD_NAME = "job.json"
+_STARTED_FROM = "started_from"
 #: In a training's folder: its newest epoch.
 CHECKPOINT_NAME = "last.ckpt"
 
@@ -167,11 +168,19 @@ def _run(job: Budgeted, images: Images, cache: FieldCache, place: Place, workers
     folder = place.runs / job.name
     description = describe(job, images)
     record = folder / _RECORD_NAME
-    if record.exists():
-        _check_same(json.loads(record.read_text(encoding="utf-8")), description, record, "--runs")
-    write_text(record, json.dumps(description))
     torch.manual_seed(job.recipe.optimisation.seed)
     network, started_from = job.start()
+    if record.exists():
+        found = json.loads(record.read_text(encoding="utf-8"))
+        # Records of earlier versions do not say from what; from here on they do.
+        began_from = found.pop(_STARTED_FROM, started_from)
+        _check_same(found, description, record, "--runs")
+        if began_from != started_from:
+            raise DataError(
+                f"{record}: this training began from {began_from}, now it would from "
+                f"{started_from}; make that available again, or give another --runs"
+            )
+    write_text(record, json.dumps({**description, _STARTED_FROM: started_from}))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # untyped in torch
     module = _module(job, _counts(images.train), network)
     _fit(module, images, cache, folder, workers)
@@ -225,10 +234,18 @@ def describe(job: Budgeted, images: Images) -> dict[str, Any]:
     }
 
 
-def imagenet_start(init: str) -> tuple[nn.Module, str]:
-    """Return a MobileNetV2 with the weights that ``--init`` names, for ``Budgeted.start``."""
+def imagenet_start(init: str, origin: Mapping[str, Any]) -> tuple[nn.Module, str]:
+    """Return a MobileNetV2 with the weights that ``--init`` names, for ``Budgeted.start``.
+
+    Args:
+        init: as ``--init`` takes it; a file is taken to hold ImageNet's.
+        origin: of the trial, so that weights which have learned from its other parts are refused.
+
+    Raises:
+        ConfigError: they have.
+    """
     network = MobileNetV2()
-    load_weights(network, initial_weights(init))
+    load_weights(network, initial_weights(init, origin))
     return network, "ImageNet"
 
 
@@ -310,7 +327,7 @@ def _fit(
     )
     data = EpochData(module.config, images.train, images.validation, cache=cache, workers=workers)
     checkpoint = folder / CHECKPOINT_NAME
-    with expected_warnings_ignored():
+    with expected_warnings_ignored(), returning_after_interrupt(trainer):
         trainer.fit(
             module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True
         )

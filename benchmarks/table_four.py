@@ -33,7 +33,7 @@ from benchmarks.small_budget import (
 from dermassist.config import TrainingConfig, read_config
 from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import Record, read_ham10000
-from dermassist.data.protocol import lesion_trial
+from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import read_splits
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.summary import Summary, summarise
@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> None:
     images = Images(trial.train, trial.validation, trial.test)
     place = Place(options.runs, options.answers)
     rows: list[Row] = []
-    for job in _jobs(ours, options):
+    for job in _jobs(ours, trial, options):
         print(job.name, flush=True)
         cache = open_cache(
             (*images.train, *images.validation, *images.answered),
@@ -112,13 +112,13 @@ def write_rows(rows: Sequence[Row], recipe: TrainingConfig, results: Path) -> No
     print(f"written to {results / 'table_four.md'}")
 
 
-def _jobs(ours: TrainingConfig, options: argparse.Namespace) -> list[Budgeted]:
-    jobs = [Budgeted(OURS, ours, lambda: imagenet_start(options.init))]
+def _jobs(ours: TrainingConfig, trial: Trial, options: argparse.Namespace) -> list[Budgeted]:
+    jobs = [Budgeted(OURS, ours, lambda: imagenet_start(options.init, trial.origin))]
     if options.found is not None:
         found = at_budget(read_config(options.found), ours)
-        jobs.append(Budgeted(FOUND, found, lambda: imagenet_start(options.init)))
+        jobs.append(Budgeted(FOUND, found, lambda: imagenet_start(options.init, trial.origin)))
     standard = read_config(options.standard)
-    jobs.append(Budgeted(STANDARD, standard, lambda: imagenet_start(options.init)))
+    jobs.append(Budgeted(STANDARD, standard, lambda: imagenet_start(options.init, trial.origin)))
     given: dict[BackboneName, Path | None] = {
         "resnet50": options.resnet50,
         "densenet121": options.densenet121,

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from dermassist.data.cache import FieldCache
     from dermassist.data.ham10000 import Record
-    from dermassist.imaging import Preprocessing
 
 #: The order of fewer points says nothing.
 _LEAST_POINTS = 3
@@ -120,16 +119,25 @@ def whole(material: Material, results: Path) -> bool:
     """
     ranked = _read_ranked(results)
     recipe = read_declaration(SEARCHED).recipe
+    dataset = read_ham10000(material.data)
+    trial = lesion_trial(dataset.records, read_splits(material.splits), fold=FOLD)
+    cache = open_cache(
+        (*trial.train, *trial.validation),
+        recipe.preprocessing,
+        material.cache,
+        pixel_aspect=dataset.pixel_aspect,
+    )
+    images = Images(trial.train, trial.validation, trial.validation)
+    kitchen = Kitchen(images, cache, Place(material.kept, results / "whole"), material.workers)
     jobs = [
         Budgeted(
             f"point-{number:02d}",
             with_params(recipe, params),
-            lambda: imagenet_start(material.init),
+            lambda: imagenet_start(material.init, trial.origin),
             begins_from="ImageNet",
         )
         for number, params in enumerate(ranked["params"])
     ]
-    kitchen = _equipped(material, recipe.preprocessing, results / "whole")
     for number in dealt(len(jobs)):
         print(f"{jobs[number].name}: {ranked['params'][number]}", flush=True)
         try:
@@ -140,15 +148,6 @@ def whole(material: Material, results: Path) -> bool:
         answered = [kitchen.answered(job) for job in jobs]
         _write(stand(ranked, answered, kitchen.images.answered), results)
     return None not in answered
-
-
-def _equipped(material: Material, preprocessing: Preprocessing, answers: Path) -> Kitchen:
-    dataset = read_ham10000(material.data)
-    trial = lesion_trial(dataset.records, read_splits(material.splits), fold=FOLD)
-    records = (*trial.train, *trial.validation)
-    cache = open_cache(records, preprocessing, material.cache, pixel_aspect=dataset.pixel_aspect)
-    images = Images(trial.train, trial.validation, trial.validation)
-    return Kitchen(images, cache, Place(material.kept, answers), material.workers)
 
 
 def dealt(count: int) -> list[int]:

@@ -132,7 +132,11 @@ def _rows(
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Else they would go on with what they have been handed, hear no Ctrl-C, and their
+            # results would be lost.
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 

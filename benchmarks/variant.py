@@ -147,7 +147,7 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> None:
     # Seed by seed, so that a table of all variants is there early.
     for count, seed in enumerate(options.seeds, start=1):
         for variant in variants:
-            job = _job(variant, seed, base, options.init, teacher)
+            job = _job(variant, seed, base, options.init, trial, teacher)
             if variant.name in wanted:
                 print(job.name, flush=True)
                 cache = _cache(dataset, images, job.recipe, options.cache)
@@ -245,14 +245,19 @@ def _teacher(options: argparse.Namespace, trial: Trial, base: TrainingConfig) ->
 
 
 def _job(
-    variant: Variant, seed: int, base: TrainingConfig, init: str, teacher: Teacher | None
+    variant: Variant,
+    seed: int,
+    base: TrainingConfig,
+    init: str,
+    trial: Trial,
+    teacher: Teacher | None,
 ) -> Budgeted:
     recipe = variant.change(base)
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, seed=seed))
     return Budgeted(
         f"{variant.name}-seed{seed}",
         recipe,
-        lambda: imagenet_start(init),
+        lambda: imagenet_start(init, trial.origin),
         teacher=teacher if variant.taught else None,
     )
 

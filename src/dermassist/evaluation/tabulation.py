@@ -171,7 +171,8 @@ def _notes(summary: Summary) -> tuple[str, ...]:
     intervals = (
         f"95 % intervals: percentiles over {summary.resamples} resamples of {summary.lesions} "
         f"lesions ({summary.images} images); of calibration errors, which chance raises, the same "
-        "mirrored at the value. Without an interval: every resample repeats the value."
+        "mirrored at the value. Without an interval: every resample repeats the value, or it is "
+        "undefined in more than a tenth of them."
     )
     notes = [intervals]
     if summary.not_scored:

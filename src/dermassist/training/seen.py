@@ -16,7 +16,7 @@ RECORD_NAME = "run.json"
 
 
 def check_same_part(
-    own: Mapping[str, Any], wanted: Mapping[str, Any], *, where: Path, what: str
+    own: Mapping[str, Any], wanted: Mapping[str, Any], *, where: Path | str, what: str
 ) -> None:
     """Refuse what has learned from other images than the new network may.
 

@@ -144,12 +144,15 @@ def test_answers_from_before_a_setting_existed_are_the_same_trainings(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [Small, MobileNetV2])
+@pytest.mark.parametrize(
+    ("network", "cut_off_by"), [(Small, KeyboardInterrupt), (MobileNetV2, RuntimeError)]
+)
 def test_a_stopped_training_ends_as_one_that_was_not(
     material: tuple[Images, FieldCache],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     network: Callable[[], nn.Module],
+    cut_off_by: type[BaseException],
 ) -> None:
     def start() -> tuple[nn.Module, str]:
         torch.manual_seed(7)
@@ -164,14 +167,17 @@ def test_a_stopped_training_ends_as_one_that_was_not(
     def dying(self: torch.optim.AdamW, closure: Callable[[], float] | None = None) -> object:
         # In the second epoch.
         if next(calls) == len(material[0].train) // 4 + 1:
-            raise RuntimeError("killed")
+            raise cut_off_by
         return step(self, closure)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", dying)
-    with pytest.raises(RuntimeError, match="killed"):
+    with pytest.raises(cut_off_by):
         run_budgeted(job, *material, at(tmp_path / "killed"), workers=0)
     assert (tmp_path / "killed" / "runs" / "job").is_dir()
     assert not at(tmp_path / "killed").kept(job).exists()
+    other = replace(job, start=lambda: (network(), "ImageNet"))
+    with pytest.raises(DataError, match="began from chance, now it would from ImageNet"):
+        run_budgeted(other, *material, at(tmp_path / "killed"), workers=0)
     resumed = run_budgeted(job, *material, at(tmp_path / "killed"), workers=0)
     np.testing.assert_allclose(resumed.probabilities, whole.probabilities, rtol=0, atol=1e-6)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from dataclasses import asdict
+import multiprocessing
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from benchmarks.table_build import DECLARED, MEAN_NAME, PIXELS, TABLE_NAME, Mate
 from benchmarks.table_mean import average, mean_of
 from benchmarks.table_pruning import read_epochs, search, toll_of
 from benchmarks.table_replay import Table, read_table, replay, run_contest
-from benchmarks.training_row import Row, grid_of, trained
+from benchmarks.training_row import Row, grid_of, read_rows, trained
 
 from dermassist.config import read_config
 from dermassist.data.ham10000 import Record
@@ -32,7 +34,9 @@ from dermassist.tuning.declaration import Declaration, proxied, read_declaration
 from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dermassist.config import TrainingConfig
 
 RESULTS = Path(__file__).parents[3] / "results" / "memetic"
 RECORD = Record("image", "lesion", Diagnosis.NV, "histo", None, "male", "back", "here")
@@ -97,6 +101,57 @@ def test_finished_trainings_are_kept_and_not_done_again(
     assert asked == points
     assert [row.params for row in finished] == points
     assert [row.score for row in finished] == [0.2 + k for k in range(1, 6)]
+
+
+@dataclass(frozen=True)
+class SlowPlan:
+    """Trainings that note when they begin, and then take a minute."""
+
+    notes: Path
+
+    def prepare(self) -> SlowTraining:
+        return SlowTraining(self.notes)
+
+
+@dataclass(frozen=True)
+class SlowTraining:
+    notes: Path
+
+    def __call__(self, config: TrainingConfig, report: Callable[[int, float], bool]) -> float:
+        with self.notes.open("a") as file:
+            file.write(f"{config.model.dropout}\n")
+        if config.model.dropout == 0.1:
+            report(0, 0.5)
+            return 0.5
+        time.sleep(60.0)
+        raise AssertionError("was not stopped")
+
+
+@pytest.mark.slow
+def test_an_interrupted_table_trains_nothing_more(tmp_path: Path) -> None:
+    declaration = read_declaration(DECLARED)
+    points = [{"dropout": value} for value in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    plan: Any = SlowPlan(tmp_path / "notes")
+
+    def interrupted(done: int, _missing: int, _seconds: float) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(
+            declaration,
+            plan,
+            points,
+            kept=tmp_path / "rows.jsonl",
+            workers=1,
+            watch=interrupted,
+        )
+    # The one that was under way was cut off, and none that waited began.
+    assert not multiprocessing.active_children()
+    assert len((tmp_path / "notes").read_text().split()) <= 2
+    assert [
+        row.params for row in read_rows(tmp_path / "rows.jsonl", declaration.name).values()
+    ] == [{"dropout": 0.1}]
 
 
 def test_a_range_has_no_levels() -> None:
