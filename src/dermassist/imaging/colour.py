@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,10 @@ from PIL import Image, ImageCms
 _SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 _ABOVE_TWELVE_BITS = (1 << 12) >> 8
 _GREY_MODES = {"1", "L", "LA", "La"}
+#: Pillow's modes of what the profiles of these colour spaces (ICC.1:2022, table 19) describe.
+_PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L"}
+#: How far colours may be shifted by the rounding of profiles that mean sRGB.
+_ROUNDING = 2
 
 
 class PixelRangeError(ValueError):
@@ -124,18 +129,40 @@ def _match_profile(
     if not profile_bytes:
         return _to_rgb(image)
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(profile_bytes))
         # Converting sRGB to sRGB would cost time and shift colours by rounding.
-        if "sRGB" in ImageCms.getProfileDescription(profile):
+        if _means_srgb(profile_bytes):
             return _to_rgb(image)
-        srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(profile, srgb, image.mode, "RGB")
-        converted = ImageCms.applyTransform(image, transform)
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(profile_bytes))
+        converted = _from_profile(image, profile)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         notes.append("The embedded colour profile cannot be used; the image was read as sRGB.")
         return _to_rgb(image)
     notes.append("Colours were converted from the embedded profile to sRGB.")
-    return _to_rgb(image) if converted is None else converted
+    return converted
+
+
+@lru_cache(maxsize=8)
+def _means_srgb(profile_bytes: bytes) -> bool:
+    """Tell whether a profile leaves colours as they are, whatever it is called.
+
+    A file of linear values may be named after sRGB as well.
+    """
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profile_bytes))
+    mode = _PROFILE_MODES.get(profile.profile.xcolor_space)
+    if mode is None:
+        return False
+    levels = np.mgrid[0:256:17, 0:256:17, 0:256:17].astype(np.uint8)
+    before = Image.fromarray(levels.reshape(3, 1, -1).transpose(1, 2, 0).copy()).convert(mode)
+    after = np.asarray(_from_profile(before, profile), int)
+    return bool(np.abs(after - np.asarray(_to_rgb(before))).max() <= _ROUNDING)
+
+
+def _from_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    srgb = ImageCms.createProfile("sRGB")
+    transform = ImageCms.buildTransform(profile, srgb, image.mode, "RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    # Pillow's types allow for a conversion in place, which this is not.
+    return image if converted is None else converted
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -53,7 +53,18 @@ _DAMAGE_UNSEEN = (
     "Pillow was told to fill in what damaged files lack (LOAD_TRUNCATED_IMAGES), so whether this "
     "one is whole was not seen."
 )
-_BITS_TAG, _PLANES_TAG, _SEPARATE_PLANES = 258, 284, 2
+_BITS_TAG, _PHOTOMETRIC_TAG, _PLANES_TAG, _SEPARATE_PLANES = 258, 262, 284, 2
+_WHITE_IS_ZERO = 0
+#: Pillow's modes of grey TIFFs with more than 8 bits.
+_DEEP_GREY_MODES = {"I;16", "F"}
+#: What libjpeg makes of blocks whose data are lacking, coefficients of 0, as Pillow shows them:
+#: grey, RGB, and (inverted) CMYK and YCCK.
+_LACKING = {
+    ((128, 128),),
+    ((128, 128),) * 3,
+    ((127, 127),) * 4,
+    (*((128, 128),) * 3, (127, 127)),
+}
 
 
 def open_image(encoded: bytes, name: str) -> ImageFile.ImageFile:
@@ -80,11 +91,29 @@ def _damaged(name: str, error: Exception) -> ImageError:
     return ImageError(f"{name}: is damaged or cut short ({error}); export or copy it again")
 
 
-def check_planes(image: Image.Image, name: str) -> None:
-    """Refuse the one kind of TIFF whose pixels Pillow misreads without a word.
+def check_sums(image: ImageFile.ImageFile, encoded: bytes, name: str) -> None:
+    """Compare the checksums of a PNG file, which Pillow passes over where the pixels lie.
+
+    No other format that is read has them: zeros at the end of a BMP, WebP or plain TIFF are pixels.
 
     Raises:
-        ImageError: the colours lie in separate planes of more than 8 bits.
+        ImageError: a checksum is wrong, or the file has no end.
+    """
+    if image.format != "PNG":
+        return
+    with open_image(encoded, name) as other:
+        try:
+            other.verify()
+        except _DECODER_ERRORS as error:
+            raise _damaged(name, error) from error
+
+
+def check_planes(image: Image.Image, name: str) -> None:
+    """Refuse the two kinds of TIFF whose pixels Pillow misreads without a word.
+
+    Raises:
+        ImageError: more than 8 bits, and the colours lie in separate planes or grey is not
+            stated to begin at black.
     """
     tags = getattr(image, "tag_v2", {})
     # A single number instead of a tuple means a single plane, which is read correctly.
@@ -94,6 +123,13 @@ def check_planes(image: Image.Image, name: str) -> None:
         raise ImageError(
             f"{name}: is a TIFF with separate colour planes of more than 8 bits, which "
             "cannot be read; save it as PNG"
+        )
+    # Like Pillow, which takes a missing tag for this one, but inverts no more than 8 bits.
+    white_is_zero = tags.get(_PHOTOMETRIC_TAG, _WHITE_IS_ZERO) == _WHITE_IS_ZERO
+    if tags and image.mode in _DEEP_GREY_MODES and white_is_zero:
+        raise ImageError(
+            f"{name}: is a grey TIFF of more than 8 bits that does not say that 0 is black, and "
+            "might be read as its negative; save it as PNG"
         )
 
 
@@ -126,6 +162,7 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tu
     deep = any(_DEEP in str(tile[-1]) for tile in getattr(image, "tile", ()))
     try:
         image.load()
+        _check_filling(image, name)
         # Of 16-bit colours Pillow keeps the high bytes; grey ones are reduced with their colours.
         if deep and image.mode in {"RGB", "RGBA"}:
             bands = cast("tuple[tuple[int, int], ...]", image.getextrema())
@@ -144,6 +181,25 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], int, tu
     pixels = np.array(upright, np.uint8)
     pixels.setflags(write=False)
     return pixels, orientation, tuple(notes)
+
+
+def _check_filling(image: Image.Image, name: str) -> None:
+    """Refuse a decoded JPEG whose data end early, although its end is marked.
+
+    libjpeg fills what is lacking with one grey, and Pillow does not pass its warning on. The last
+    row of pixels shows it at every scale, before the image is turned.
+
+    Not seen: an end within the last row of blocks; damage in the middle; a progressive file that
+    ends after its first scan, which only lacks detail; arithmetic coding.
+    """
+    if image.format not in {"JPEG", "MPO"}:
+        return
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    if tuple(band.getextrema() for band in last.split()) in _LACKING:
+        raise ImageError(
+            f"{name}: is damaged: its data end early, and the rest is plain grey; export or copy "
+            "it again, or save it as PNG if that grey belongs to it"
+        )
 
 
 def _frame_note(image: Image.Image) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,24 +62,72 @@ def sixteen_bit_tiff(pixels: NDArray[np.uint16], *, separate_planes: bool = Fals
     return header + directory + struct.pack("<I", 0) + extra + b"".join(strips)
 
 
-def display_p3_profile() -> bytes:
-    """Return the built-in sRGB profile with Display P3's colourants and another name."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+def grey_tiff(values: NDArray[Any], photometric: int | None, *, zipped: bool = False) -> bytes:
+    """Write a grey TIFF by hand (TIFF 6.0): photometric 0 means white is zero, 1 black is zero."""
+    height, width = values.shape
+    plain = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    data = zlib.compress(plain) if zipped else plain
+    sample_format = 3 if values.dtype.kind == "f" else 1
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 1, 8 * values.itemsize),
+        (259, 3, 1, 8 if zipped else 1),
+        *([] if photometric is None else [(262, 3, 1, photometric)]),
+        (273, 4, 1, 8),
+        (277, 3, 1, 1),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+        (339, 3, 1, sample_format),
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    header = b"II*\0" + struct.pack("<I", 8 + len(data))
+    return header + data + struct.pack("<H", len(entries)) + directory + struct.pack("<I", 0)
+
+
+def srgb_profile(name: str = "sRGB") -> bytearray:
+    """Return the built-in sRGB profile under another name of four letters."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return bytearray(profile.replace("sRGB".encode("utf-16-be"), name.encode("utf-16-be")))
+
+
+def _profile_tags(profile: bytearray) -> Iterator[tuple[bytes, int]]:
     (count,) = struct.unpack_from(">I", profile, 128)
     for k in range(count):
         signature, offset, _ = struct.unpack_from(">4sII", profile, 132 + 12 * k)
+        yield signature, offset
+
+
+def linear_profile() -> bytes:
+    """Return the built-in sRGB profile, its name kept, with linear curves instead of its own."""
+    profile = srgb_profile()
+    for signature, offset in _profile_tags(profile):
+        if signature in {b"rTRC", b"gTRC", b"bTRC"}:
+            # A parametric curve of type 0 is y = x ** g, with g in 16.16 (ICC.1:2022, 10.18).
+            struct.pack_into(">4s4xHHI", profile, offset, b"para", 0, 0, 1 << 16)
+    return bytes(profile)
+
+
+def to_linear(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Undo the sRGB curve by its definition (IEC 61966-2-1): 0..1."""
+    encoded = pixels / 255.0
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def display_p3_profile(name: str = "wide") -> bytes:
+    """Return the built-in sRGB profile with Display P3's colourants and another name."""
+    profile = srgb_profile(name)
+    for signature, offset in _profile_tags(profile):
         column = {b"rXYZ": 0, b"gXYZ": 1, b"bXYZ": 2}.get(signature)
         if column is not None:
             fixed = np.rint(P3_TO_XYZ[:, column] * 65536).astype(int)
             struct.pack_into(">3i", profile, offset + 8, *fixed.tolist())
-    return bytes(profile).replace("sRGB".encode("utf-16-be"), "wide".encode("utf-16-be"))
+    return bytes(profile)
 
 
 def p3_to_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Convert by the definitions: linearise (IEC 61966-2-1), change primaries, encode, clip."""
-    encoded = pixels / 255.0
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    mixed = (linear @ (np.linalg.inv(SRGB_TO_XYZ) @ P3_TO_XYZ).T).clip(0.0, 1.0)
+    mixed = (to_linear(pixels) @ (np.linalg.inv(SRGB_TO_XYZ) @ P3_TO_XYZ).T).clip(0.0, 1.0)
     curved = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
     return np.asarray(255.0 * curved)
 

@@ -28,10 +28,14 @@ from dermassist.sample import draw_lesion
 from .encoding import (
     display_p3_profile,
     encode,
+    grey_tiff,
+    linear_profile,
     orientation_tag,
     p3_to_srgb,
     sixteen_bit_tiff,
+    srgb_profile,
     stored_for_orientation,
+    to_linear,
 )
 
 PICTURE = draw_lesion(np.random.default_rng(3), width=96, height=72)
@@ -190,6 +194,30 @@ def test_a_tiff_that_would_be_misread_is_refused() -> None:
         read_image(opened)
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_grey_that_begins_at_white_is_turned_round(zipped: bool) -> None:
+    encoded = grey_tiff(255 - np.asarray(GREY), photometric=0, zipped=zipped)
+    np.testing.assert_array_equal(read_image(encoded).pixels, GREY_PIXELS)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [np.asarray(GREY).astype(np.uint16) * 257, (np.asarray(GREY) / 255.0).astype(np.float32)],
+    ids=["16-bit", "float"],
+)
+def test_deep_grey_that_would_be_read_as_its_negative_is_refused(
+    values: NDArray[Any], zipped: bool
+) -> None:
+    for photometric in (0, None):
+        encoded = grey_tiff(values, photometric, zipped=zipped)
+        for source in (encoded, Image.open(io.BytesIO(encoded))):
+            with pytest.raises(ImageError, match=r"not say that 0 is black.*; save it as PNG"):
+                read_image(source)
+    black_is_zero = grey_tiff(values, 1, zipped=zipped)
+    np.testing.assert_array_equal(read_image(black_is_zero).pixels, GREY_PIXELS)
+
+
 # Palettes, alpha, colour spaces.
 
 
@@ -294,12 +322,27 @@ def test_a_wide_gamut_profile_is_converted_to_srgb(kind: str, mode: str) -> None
     assert raster.notes == ("Colours were converted from the embedded profile to sRGB.",)
 
 
-def test_an_srgb_profile_changes_nothing() -> None:
-    profile = display_p3_profile().replace("wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
-    raster = read_image(encode(RGB, "PNG", icc_profile=profile))
+@pytest.mark.parametrize("name", ["sRGB", "odd "])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_an_srgb_profile_changes_nothing_whatever_its_name(name: str, mode: str) -> None:
+    profile = bytes(srgb_profile(name))
+    raster = read_image(encode(RGB.convert(mode), "PNG", icc_profile=profile))
 
-    np.testing.assert_array_equal(raster.pixels, PICTURE)
+    np.testing.assert_array_equal(raster.pixels, PICTURE if mode == "RGB" else GREY_PIXELS)
     assert raster.notes == ()
+
+
+def test_another_profile_with_the_name_of_srgb_is_converted() -> None:
+    wide = read_image(encode(RGB, "PNG", icc_profile=display_p3_profile("sRGB")))
+    assert np.abs(wide.pixels - p3_to_srgb(PICTURE)).max() <= 2.0
+
+    stored = np.rint(255.0 * to_linear(PICTURE)).astype(np.uint8)
+    linear = read_image(encode(Image.fromarray(stored), "PNG", icc_profile=linear_profile()))
+    bright = PICTURE > 64  # below, one of the 256 linear levels spans several of sRGB
+    assert np.abs(linear.pixels.astype(int) - PICTURE)[bright].max() <= 2
+    assert np.abs(stored.astype(int) - PICTURE)[bright].max() > 50  # the conversion matters
+    for raster in (wide, linear):
+        assert raster.notes == ("Colours were converted from the embedded profile to sRGB.",)
 
 
 @pytest.mark.parametrize("profile", [b"no profile", display_p3_profile()[:200]])
@@ -386,13 +429,15 @@ def test_the_frame_that_a_pillow_image_was_turned_to_is_named() -> None:
 
 
 def test_it_is_said_where_damage_would_not_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = encode(RGB, "JPEG")[:-200]
+    cut = encode(RGB, "JPEG")[:-20]  # within the last row of blocks
     with pytest.raises(ImageError, match="is damaged or cut short"):
         read_image(cut)
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     (note,) = read_image(cut).notes
     assert "LOAD_TRUNCATED_IMAGES" in note
     assert read_image(RGB).notes == (note,)
+    with pytest.raises(ImageError, match="its data end early"):
+        read_image(encode(RGB, "JPEG")[:-200])  # what can be seen is still refused
 
 
 # Reduced decoding.
@@ -447,6 +492,70 @@ def test_a_truncated_file_is_refused(kind: str, share: float) -> None:
     encoded = LOSSLESS[kind]
     with pytest.raises(ImageError, match=r"^lesion: is (damaged|not an image).*; .+"):
         read_image(encoded[: max(1, int(len(encoded) * share))], name="lesion")
+
+
+def ended_early(encoded: bytes, share: float) -> bytes:
+    return encoded[: int(len(encoded) * share)] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("reduce_to_px", [None, 224, 112, 56])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 2}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_whose_data_end_before_its_end_marker_is_refused(
+    mode: str, options: dict[str, Any], reduce_to_px: int | None
+) -> None:
+    whole = encode(Image.fromarray(LARGE).convert(mode), "JPEG", quality=95, **options)
+    assert read_image(whole, reduce_to_px=reduce_to_px).width == 600
+    for share in (0.4, 0.6, 0.8):
+        with pytest.raises(ImageError, match=r"^it: is damaged: its data end early.*; export"):
+            read_image(ended_early(whole, share), name="it", reduce_to_px=reduce_to_px)
+
+
+def as_ycck(cmyk: bytes) -> bytes:
+    """State in Adobe's marker, whose last byte it is, that the colours are YCCK."""
+    at = cmyk.index(b"Adobe") + 11
+    return cmyk[:at] + b"\2" + cmyk[at + 1 :]
+
+
+def first_scan(progressive: bytes) -> bytes:
+    start = progressive.index(b"\xff\xda")
+    return progressive[: progressive.index(b"\xff\xda", start + 2)]
+
+
+EARLY = {
+    "turned": encode(Image.fromarray(LARGE), "JPEG", exif=orientation_tag(6)),
+    "ycck": as_ycck(encode(Image.fromarray(LARGE).convert("CMYK"), "JPEG")),
+    "mpo": encode(Image.fromarray(LARGE), "MPO", save_all=True, append_images=[RGB]),
+    "progressive": first_scan(encode(Image.fromarray(LARGE), "JPEG", progressive=True)),
+}
+
+
+@pytest.mark.parametrize("kind", EARLY)
+def test_other_kinds_of_jpeg_that_end_early_are_refused(kind: str) -> None:
+    early = ended_early(EARLY[kind], 0.7)
+    for source in (early, Image.open(io.BytesIO(early))):
+        with pytest.raises(ImageError, match="its data end early"):
+            read_image(source)
+
+
+def test_a_jpeg_that_ends_in_nearly_the_same_grey_is_read() -> None:
+    pixels = LARGE.copy()
+    pixels[400:] = 127
+    assert read_image(encode(Image.fromarray(pixels), "JPEG", quality=95)).pixels[-1, 0, 0] == 127
+
+
+@pytest.mark.parametrize("start", [0.3, 0.9])
+def test_a_png_with_wrong_checksums_is_refused(start: float) -> None:
+    whole = encode(Image.fromarray(LARGE), "PNG")
+    at, end = int(len(whole) * start), len(whole) - 12  # what ends a PNG has 12 bytes
+    for damaged in (
+        whole[:at] + bytes(end - at) + whole[end:],
+        whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :],
+    ):
+        with pytest.raises(
+            ImageError, match=r"^it: is damaged or cut short \(.*checksum.*; export"
+        ):
+            read_image(damaged, name="it")
 
 
 JPEG = encode(RGB, "JPEG", exif=orientation_tag(6), icc_profile=display_p3_profile())
