@@ -8,8 +8,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -19,6 +19,11 @@ if sys.platform != "win32":
 _NAME_LENGTH = 32
 #: ``mkdtemp`` makes folders for their owner alone.
 _FOLDER_MODE = 0o755
+#: Of a new file, before the user's umask.
+_FILE_MODE = 0o666
+#: Of what stands in for an earlier file until it is whole: that one may be for its owner alone.
+_STAND_IN_MODE = 0o600
+_PERMISSIONS = 0o777
 #: What file managers leave in a folder that was looked into.
 _LEFT_BY_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 #: Errors of the disk itself, which the system gives without a name.
@@ -32,24 +37,44 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place if the block succeeds.
 
     The content is flushed to disk before the rename. If the block raises, nothing is left behind
-    and an earlier file at ``path`` stays as it was. A link stays, and what it points to is
-    replaced.
+    and an earlier file at ``path`` stays as it was; else its permissions are kept. A link stays,
+    and what it points to is replaced.
 
     Raises:
         OSError: a folder or a device stands at ``path``, its own folder cannot be written to, or
             the disk is full. It names ``path``.
     """
-    target = _target(path)
-    token = secrets.token_hex(4)
-    temporary = target.with_name(f".{target.name[:_NAME_LENGTH]}.{token}{target.suffix}")
-    with _naming(path, temporary):
-        temporary.touch(exist_ok=False)
-        try:
-            yield temporary
-            _flush(temporary)
+    with _staging(path) as (temporary, target):
+        yield temporary
+        _finish(temporary, target)
+        temporary.replace(target)
+
+
+def write_together(contents: Mapping[Path, bytes], *, obsolete: Iterable[Path] = ()) -> None:
+    """Write all files or, where one cannot be written, none.
+
+    All are on the disk before the first is put in its place. They are put there in their order,
+    so the one that tells what the others are belongs last. What may fail as late as that is a file
+    that another program holds open on Windows: those after it then stay as they were.
+
+    Args:
+        contents: by path.
+        obsolete: files that must not lie beside the new ones; removed just before these come.
+
+    Raises:
+        OSError: as of ``replacing``, or an obsolete file cannot be removed.
+    """
+    with ExitStack() as stack:
+        staged = []
+        for path, content in contents.items():
+            temporary, target = stack.enter_context(_staging(path))
+            temporary.write_bytes(content)
+            _finish(temporary, target)
+            staged.append((temporary, target))
+        for path in obsolete:
+            path.unlink(missing_ok=True)
+        for temporary, target in staged:
             temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def is_stream(path: Path) -> bool:
@@ -75,7 +100,8 @@ def replacing_folder(directory: Path) -> Iterator[Path]:
 
     A folder that is there is replaced with all it holds, so a caller must know that it may be
     (``holds_nothing_but``). If the block raises, nothing is left behind and the earlier folder
-    stays as it was. A link stays, and the folder that it points to is replaced.
+    stays as it was; else its permissions are kept. A link stays, and the folder that it points to
+    is replaced.
 
     Raises:
         OSError: a file stands at ``directory``, the parent cannot be written to, or the disk is
@@ -89,7 +115,7 @@ def replacing_folder(directory: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         yield staging
-        staging.chmod(_FOLDER_MODE)
+        staging.chmod(_permissions(directory) if directory.exists() else _FOLDER_MODE)
         _swap(staging, directory)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -183,6 +209,20 @@ def _target(path: Path) -> Path:
 
 
 @contextmanager
+def _staging(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a temporary path and the one that it is to replace; leave no temporary file behind."""
+    target = _target(path)
+    token = secrets.token_hex(4)
+    temporary = target.with_name(f".{target.name[:_NAME_LENGTH]}.{token}{target.suffix}")
+    with _naming(path, temporary):
+        temporary.touch(_STAND_IN_MODE if target.exists() else _FILE_MODE, exist_ok=False)
+        try:
+            yield temporary, target
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def _naming(path: Path, temporary: Path) -> Iterator[None]:
     """Let errors name the file that was wanted instead of the temporary one or none at all."""
     try:
@@ -194,9 +234,17 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
+def _finish(temporary: Path, target: Path) -> None:
+    """Flush a file to disk and give it the permissions of the one that it is to replace."""
+    with temporary.open("rb+") as file:
         os.fsync(file.fileno())
+    # Windows knows read-only files alone, and replaces none.
+    if sys.platform != "win32" and target.exists():
+        temporary.chmod(_permissions(target))
+
+
+def _permissions(path: Path) -> int:
+    return path.stat().st_mode & _PERMISSIONS
 
 
 def _swap(staging: Path, directory: Path) -> None:

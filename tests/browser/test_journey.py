@@ -205,15 +205,16 @@ def test_details_and_proportions_stay_while_another_page_is_looked_at(
 
 def test_hostile_texts_are_text_for_everybody(enter: Enter, cases: Path) -> None:
     hostile = "<img src=x onerror=alert(1)>\u202e\u200b [x](javascript:alert(2)) $x$ "
+    linked = "www.evil.example https://evil.example/a eva@evil.example "
     with serving(cases) as address:
         writer, reader = enter(address), enter(address)
         dialogs = [note_dialogs(page) for page in (writer, reader)]
         writer.get_by_text("Patient and lesion (optional").click()
         for label in ("Name", "Remarks"):
-            writer.get_by_label(label, exact=True).fill(hostile + "word " * 20)
+            writer.get_by_label(label, exact=True).fill(hostile + linked + "word " * 20)
             writer.get_by_label(label, exact=True).press("Tab")
             settle(writer)
-        choose(writer, (hostile + "n" * 200 + ".png", photo_of(1)))
+        choose(writer, (hostile + "n" * 200 + " www.evil.example.png", photo_of(1)))
         wait_for_result(writer)
         assert "<img src=x onerror=alert(1)>" in words_of(download(writer, "PDF report"))
         go_to(reader, "Cases")
@@ -226,6 +227,8 @@ def test_hostile_texts_are_text_for_everybody(enter: Enter, cases: Path) -> None
                 page.get_by_text("<img src=x onerror=alert(1)><U+202E><U+200B>").first
             ).to_be_visible()
             assert page.locator("img[src=x], a[href^=javascript]").count() == 0
+            assert page.get_by_text("evil.example").count() > 0
+            assert page.locator("a[href*='evil.example']").count() == 0
         assert dialogs == [[], []]
 
 

@@ -18,6 +18,7 @@ from dermassist.storage import (
     turn_in,
     write_bytes,
     write_text,
+    write_together,
 )
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
@@ -96,6 +97,28 @@ def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> N
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
 
 
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    with replacing(path) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600, "half of it is for nobody else either"
+        temporary.write_bytes(b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", mode)
+
+
+@posix
+def test_a_replaced_folder_keeps_its_permissions(tmp_path: Path) -> None:
+    place = tmp_path / "made"
+    for mode in (0o755, 0o700):
+        with replacing_folder(place):
+            pass
+        assert place.stat().st_mode & 0o777 == mode
+        place.chmod(0o700)
+
+
 def test_a_name_at_the_limit_of_the_file_system_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 251 + ".txt")
     write_text(path, "x")
@@ -109,6 +132,47 @@ def test_two_writers_do_not_share_a_temporary_file(tmp_path: Path) -> None:
         one.write_text("one")
         other.write_text("other")
     assert path.read_text() == "one"
+
+
+def test_files_that_belong_together_are_put_in_place_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, first, last = tmp_path / "old", tmp_path / "b", tmp_path / "a"
+    old.touch()
+    seen: list[list[str]] = []
+    replace = Path.replace
+
+    def watched(temporary: Path, target: Path) -> Path:
+        seen.append([name for name in names(tmp_path) if not name.startswith(".")])
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    write_together({first: b"1", last: b"2"}, obsolete=[old, tmp_path / "absent"])
+    assert seen == [[], ["b"]]
+    assert (first.read_bytes(), last.read_bytes(), names(tmp_path)) == (b"1", b"2", ["a", "b"])
+
+
+def test_files_that_belong_together_are_written_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = {tmp_path / name: name.encode() for name in ("a", "b", "old")}
+    for path, content in earlier.items():
+        path.write_bytes(content)
+    sync = os.fsync
+    calls: list[int] = []
+
+    def failing(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    new = {tmp_path / name: b"new" for name in ("a", "b", "c")}
+    with pytest.raises(OSError, match="Input/output") as caught:
+        write_together(new, obsolete=[tmp_path / "old"])
+    assert caught.value.filename == str(tmp_path / "b")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == earlier
 
 
 @posix

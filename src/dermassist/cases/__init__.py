@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dermassist.cases.archive import export_cases
     from dermassist.cases.book import CaseBook
-    from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary, Outcome
+    from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary
+    from dermassist.outcome import Outcome
 
 __all__ = [
     "Case",

@@ -14,13 +14,14 @@ from typing import Self
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
-from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary, Outcome
+from dermassist.cases.case import Case, CaseChangedError, CaseQuery, CaseSummary
 from dermassist.cases.database import forget_deleted, open_database, reading, writing
 from dermassist.cases.record import to_case, to_row, to_summary, update_row
 from dermassist.cases.schema import CaseRow, ImageRow
 from dermassist.cases.search import conditions
 from dermassist.cases.timestamp import now
 from dermassist.errors import CaseError
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 
@@ -130,8 +131,14 @@ class CaseBook:
             raise CaseError(f"the image of case {case_id} was changed after it was saved")
         return content
 
+    def holds(self, case_id: str) -> bool:
+        """Return whether there is a case of this number, be it damaged or not."""
+        with reading(self._engine, "the case book cannot be searched") as session:
+            counted = select(func.count()).where(CaseRow.case_id == case_id)
+            return session.scalars(counted).one() > 0
+
     def search(self, query: CaseQuery = _ALL) -> list[CaseSummary]:
-        """Return the cases that fit, the newest first."""
+        """Return the cases that fit, the newest first; a damaged one is marked as such."""
         columns = select(
             CaseRow.case_id,
             CaseRow.saved_at,

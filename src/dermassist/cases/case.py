@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Self, get_args
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.errors import CaseError, PatientError
+from dermassist.errors import CaseError
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 
-OutcomeSource = Literal["histology", "clinician", "follow-up"]
-SOURCES: tuple[OutcomeSource, ...] = get_args(OutcomeSource)
 LONGEST_TEXT = 200
 _LARGEST_NUMBER = 2**31 - 1
 
 
 class CaseChangedError(CaseError):
     """A case that somebody else changed after it was shown; nothing was written."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the lesion turned out to be.
-
-    Attributes:
-        diagnosis: one of the seven, or ``None`` for anything else (say what in the remarks).
-        source: who or what found it.
-        remarks: as a patient's remarks, at most 4000 characters.
-
-    Raises:
-        CaseError: an unknown source, or remarks that are too long or hold a control character.
-    """
-
-    diagnosis: Diagnosis | None
-    source: OutcomeSource
-    remarks: str = ""
-
-    def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise CaseError(f"the source must be one of {', '.join(SOURCES)}, got {self.source!r}")
-        try:
-            # One rule for all remarks.
-            tidy = PatientDetails(remarks=self.remarks).remarks
-        except PatientError as error:
-            raise CaseError(str(error)) from None
-        # A frozen dataclass has no other way to keep the tidy form of what it was given.
-        object.__setattr__(self, "remarks", tidy)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        code = None if self.diagnosis is None else self.diagnosis.code
-        return {"diagnosis": code, "source": self.source, "remarks": self.remarks}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_dict``'s form."""
-        code = values["diagnosis"]
-        diagnosis = None if code is None else Diagnosis.from_code(code)
-        return cls(diagnosis, values["source"], values["remarks"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +44,21 @@ class CaseSummary:
     """What a list of cases shows of one.
 
     ``confidence`` and ``malignancy`` are probabilities, 0 to 1; ``referred`` is ``None`` where the
-    model had no threshold.
+    model had no threshold. Where the record cannot be read, ``damage`` says why, and all but the
+    case's number and time is left as it is here.
     """
 
     case_id: str
     saved_at: str
-    image_name: str
-    diagnosis: Diagnosis
-    confidence: float
-    malignancy: float
-    referred: bool | None
-    patient_id: str
-    patient_name: str
-    outcome: Outcome | None
+    image_name: str = ""
+    diagnosis: Diagnosis | None = None
+    confidence: float = math.nan
+    malignancy: float = math.nan
+    referred: bool | None = None
+    patient_id: str = ""
+    patient_name: str = ""
+    outcome: Outcome | None = None
+    damage: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from dermassist.cases.case import Case, CaseSummary, Outcome
+from dermassist.cases.case import Case, CaseSummary
 from dermassist.cases.schema import CaseRow
 from dermassist.cases.search import searched_text
 from dermassist.cases.timestamp import to_iso, to_stored
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import CaseError, DermAssistError
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
+from dermassist.stated import number, only_value_errors, text
 
 
 def to_row(case: Case) -> CaseRow:
@@ -63,18 +65,26 @@ def to_summary(
 ) -> CaseSummary:
     """Return the summary that these columns of a row make.
 
-    Raises:
-        CaseError: the row was changed by another program.
+    A row that was changed by another program hides no other: its summary says so.
     """
-    with _intact(case_id):
-        return CaseSummary(
-            case_id=case_id,
-            saved_at=to_iso(saved_at),
-            diagnosis=Diagnosis.from_code(diagnosis),
-            referred=referred,
-            outcome=_outcome(outcome),
-            **json.loads(summary),
-        )
+    when = to_iso(saved_at)
+    try:
+        with _intact(case_id), only_value_errors():
+            values = json.loads(summary)
+            return CaseSummary(
+                case_id=case_id,
+                saved_at=when,
+                image_name=text(values["image_name"], "image_name"),
+                diagnosis=Diagnosis.from_code(diagnosis),
+                confidence=number(values["confidence"], "confidence", high=1.0),
+                malignancy=number(values["malignancy"], "malignancy"),
+                referred=referred,
+                patient_id=text(values["patient_id"], "patient_id"),
+                patient_name=text(values["patient_name"], "patient_name"),
+                outcome=_outcome(outcome),
+            )
+    except CaseError as error:
+        return CaseSummary(case_id, when, damage=str(error))
 
 
 def _changeable(case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import math
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.conformal import SetSummary
-from dermassist.explain.words import percent
+from dermassist.explain.words import percent, percents_apart
 from dermassist.measured import Measured
 from dermassist.results import Prediction
 
@@ -30,9 +30,10 @@ def referral_line(prediction: Prediction) -> str | None:
     referral = prediction.referral
     if referral is None:
         return None
+    together, threshold = percents_apart(referral.malignancy, referral.threshold)
     shares = (
-        f"the malignant diagnoses together (MEL, BCC, AKIEC) have {percent(referral.malignancy)}, "
-        f"the threshold is {percent(referral.threshold)}"
+        f"the malignant diagnoses together (MEL, BCC, AKIEC) have {together}, the threshold is "
+        f"{threshold}"
     )
     if not referral.advised:
         return f"Referral threshold not reached: {shares}. {NOT_HARMLESS}"

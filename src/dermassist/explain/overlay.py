@@ -22,6 +22,8 @@ OPACITY = 0.6
 #: How much darker the part of the image is drawn that the network did not see.
 UNSEEN_DIM = 0.45
 BAR_HEIGHT_SHARE = 0.13
+#: Of a title that must fit above the scale.
+_SMALLEST_FONT = 6.0
 _FOR, _AGAINST = "evidence for", "evidence against"
 
 
@@ -152,8 +154,12 @@ def _draw_bar(
     margin, font_size = width // 40, bar_height * 0.27
     font = ImageFont.load_default(font_size)
     draw = ImageDraw.Draw(canvas)
-    title = f"{_AGAINST} | {_FOR} " if signed else f"{_FOR} "
-    draw.text((margin, top + bar_height * 0.04), title + str(diagnosis), "black", font)
+    title = f"{_AGAINST} | {_FOR} {diagnosis}" if signed else f"{_FOR} {diagnosis}"
+    title_font = font
+    while draw.textlength(title, title_font) > width - 2 * margin and font_size > _SMALLEST_FONT:
+        font_size -= 0.5
+        title_font = ImageFont.load_default(font_size)
+    draw.text((margin, top + bar_height * 0.04), title, "black", title_font)
     low = -scale if signed else 0.0
     levels = np.linspace(low, scale, width - 2 * margin, dtype=np.float32)
     strip_height = max(4, round(bar_height * 0.2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ PARTS = (
 #: Half of evenly spread evidence would need half of the area.
 CONCENTRATED_SHARE = 0.10
 SPREAD_SHARE = 0.25
+#: Decimals of a percentage that tell any two shares apart.
+_MOST_DECIMALS = 20
 #: Fewer test images than this say little about how often such an answer is right.
 FEW_IMAGES = 20
 
@@ -173,6 +176,23 @@ def percent(share: float) -> str:
     value = 100.0 * share
     digits = 1 if value < 9.95 or value >= 99.0 else 0
     return f"{value:.{digits}f} %"
+
+
+def percents_apart(one: float, other: float) -> tuple[str, str]:
+    """Return two shares, 0 to 1, that are compared: as ``percent`` does, or with more decimals.
+
+    Both get as many as it takes to tell them apart; only equal shares read alike.
+    """
+    words = percent(one), percent(other)
+    decimals = 1
+    while words[0] == words[1] and abs(one - other) > 0.0 and decimals < _MOST_DECIMALS:
+        decimals += 1
+        words = _percent(one, decimals), _percent(other, decimals)
+    return words
+
+
+def _percent(share: float, decimals: int) -> str:
+    return f"{100 * Decimal(share):.{decimals}f} %"
 
 
 def score(share: float) -> str:

@@ -1,14 +1,13 @@
-"""The end of a report: its summary for the reader's signature, and the page for the patient."""
+"""The end of a report: its summary for the reader's signature."""
 
 from __future__ import annotations
 
-from dermassist.explain.words import FEW_IMAGES, Words, percent
+from dermassist.explain.words import Words, percent
 from dermassist.measured import Measured
-from dermassist.report.clinical import LIMITS, cited, plain_words
+from dermassist.report.clinical import LIMITS, cited
 from dermassist.report.content import (
     Bullets,
     Facts,
-    Headline,
     Paragraph,
     ReportOptions,
     Section,
@@ -20,7 +19,6 @@ from dermassist.results import Assessment, Prediction
 
 #: The paper's heading, and whose summary it is.
 SUMMARY_TITLE = "Final Diagnostic Summary (output of the program)"
-PATIENT_TITLE = "In plain words, for the patient"
 
 
 def summary_section(
@@ -68,57 +66,6 @@ def output_table(prediction: Prediction, words: Words, options: ReportOptions) -
     )
 
 
-def patient_page(evidence: Evidence, spot: Facts) -> Section:
-    """Return a page without technical words.
-
-    Args:
-        evidence: what the sentences rest on.
-        spot: whose and which spot it is; the page is handed out alone.
-    """
-    prediction = evidence.prediction
-    return Section(
-        PATIENT_TITLE,
-        (
-            spot,
-            *_plain_warning(prediction),
-            Paragraph(
-                "A computer program looked at a picture of this spot on your skin, taken with a "
-                "special magnifier. It learned from thousands of such pictures. It cannot examine "
-                "you and knows nothing else about you.",
-                "plain",
-            ),
-            Headline("The program's answer", prediction.diagnosis.full_name),
-            Paragraph(plain_words(prediction.diagnosis).text, "plain"),
-            Paragraph(_plain_confidence(prediction, evidence.known.measured), "plain"),
-            Paragraph(_plain_referral(prediction), "plain"),
-            Paragraph("What this means for you:", "plain"),
-            Bullets(
-                (
-                    "This page is not a diagnosis. Such programs make mistakes, also when sure.",
-                    "Your doctor decides what the spot is. Talk with them about this page.",
-                    "If the spot changes or worries you, show it to a doctor in any case.",
-                ),
-                "plain",
-            ),
-        ),
-    )
-
-
-def _plain_warning(prediction: Prediction) -> tuple[Paragraph, ...]:
-    """Say first what matters most; nothing where no visit is advised."""
-    if prediction.referral is None or not prediction.referral.advised:
-        return ()
-    text = (
-        "Please have this spot looked at by a skin doctor. The program cannot rule out skin cancer."
-    )
-    if not prediction.diagnosis.malignant:
-        text += (
-            " The kind that it found most likely is usually harmless, but other kinds, some of "
-            "them cancer, are possible."
-        )
-    return (Paragraph(text, "warning"),)
-
-
 def _heatmap_worth(measured: Measured | None) -> tuple[str, ...]:
     if measured is None or measured.heatmaps is None:
         return (f"How often such heatmaps point at the lesion: {NOT_MEASURED} for this model.",)
@@ -142,46 +89,3 @@ def _model_rows(assessment: Assessment, evidence: Evidence) -> tuple[tuple[str, 
         ]
     rows.append(("Image SHA-256", assessment.image.sha256))
     return tuple(rows)
-
-
-def _plain_confidence(prediction: Prediction, measured: Measured | None) -> str:
-    share = percent(prediction.confidence)
-    second, next_share = prediction.ranked[1]
-    runner_up = f"Its second choice is {second.full_name}, with {percent(next_share)}."
-    cases = None if measured is None else measured.confidence_bin(prediction.confidence)
-    if cases is not None and cases.images >= FEW_IMAGES:
-        # What was counted, which need not be what the program expects of itself.
-        return (
-            f"The program says that it is {share} sure. In a test with other pictures, "
-            f"{_of_hundred(cases.right)} of 100 answers that it gave about as surely were right. "
-            f"{runner_up}"
-        )
-    if prediction.calibrated:
-        return (
-            f"The program says that it is {share} sure: of 100 pictures that it answers like this, "
-            f"it expects {_of_hundred(prediction.confidence)} answers to be right. {runner_up}"
-        )
-    return (
-        f"The program says that it is {share} sure, but nobody has measured how far this number "
-        f"can be trusted. {runner_up}"
-    )
-
-
-def _of_hundred(share: float) -> str:
-    """Never promise all of them."""
-    count = round(100 * share)
-    return "more than 99" if count == 100 else f"about {count}"
-
-
-def _plain_referral(prediction: Prediction) -> str:
-    referral = prediction.referral
-    together = (
-        f"The program gives {percent(prediction.malignancy)} to the three kinds that are, or can "
-        "become, skin cancer."
-    )
-    if referral is None:
-        return f"{together} From which number on a doctor should look was not measured."
-    mark = f"From {percent(referral.threshold)} on it advises a visit to a skin doctor."
-    if referral.advised:
-        return f"{together} {mark}"
-    return f"{together} {mark} A lower number does not mean that the spot is harmless."

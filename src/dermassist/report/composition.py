@@ -16,10 +16,11 @@ from dermassist.explain.words import Words, explain_in_words, percent
 from dermassist.imaging import ImageSource, RasterImage
 from dermassist.measured import read_figures
 from dermassist.model.manifest import Manifest
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.report.answering_model import same_model
 from dermassist.report.clinical import SOURCES, cited, interpretation
-from dermassist.report.closing import patient_page, summary_section
+from dermassist.report.closing import summary_section
 from dermassist.report.content import (
     Block,
     Bullets,
@@ -43,6 +44,7 @@ from dermassist.report.finding import (
     referral_advice,
     reliability,
 )
+from dermassist.report.patient_page import patient_page
 from dermassist.report.picture import explanation_figures, original_figure, read_original
 from dermassist.results import Assessment, Explanation, Prediction
 from dermassist.sample import SAMPLE_WORDS, is_sample
@@ -124,7 +126,11 @@ def build_report(
             summary_section(case.assessment, case.evidence, case.words, options),
         ),
         sources=tuple(source.text for source in SOURCES),
-        patient_page=patient_page(case.evidence, _spot(case)) if options.patient_page else None,
+        patient_page=(
+            patient_page(case.assessment, case.evidence, _spot(case), options.outcome)
+            if options.patient_page
+            else None
+        ),
     )
 
 
@@ -247,11 +253,11 @@ def _classification_blocks(case: _Case) -> tuple[Block, ...]:
     )
 
 
-def _outcome_blocks(outcome: str) -> tuple[Block, ...]:
+def _outcome_blocks(outcome: Outcome | None) -> tuple[Block, ...]:
     """Say what is known beside what the program answered without knowing it."""
-    if not outcome:
+    if outcome is None:
         return ()
-    text = f"Outcome recorded: {outcome}. All below is what the program answered by itself."
+    text = f"Outcome recorded: {outcome.words}. All below is what the program answered by itself."
     return (Paragraph(text, "warning"),)
 
 

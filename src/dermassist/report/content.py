@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from dermassist.errors import ConfigError
+from dermassist.outcome import Outcome
 
 DEFAULT_NAME = "DermAssist_Report.pdf"
 #: Millimetres, width by height.
@@ -22,7 +23,7 @@ class ReportOptions:
         paper: ``"A4"`` or ``"Letter"``.
         patient_page: add a page in plain words for the patient.
         heatmap_files: names of picture files that were saved beside the report, if any.
-        outcome: what the lesion turned out to be and how that is known, if it is.
+        outcome: what the lesion turned out to be; ``None`` where that was not recorded.
 
     Raises:
         ConfigError: the paper is neither.
@@ -31,7 +32,7 @@ class ReportOptions:
     paper: str = "A4"
     patient_page: bool = False
     heatmap_files: tuple[str, ...] = ()
-    outcome: str = ""
+    outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
         if self.paper not in PAPERS:

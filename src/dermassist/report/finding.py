@@ -15,7 +15,7 @@ from dermassist.explain.caution import (
     missed_words,
     named_anyway_words,
 )
-from dermassist.explain.words import FEW_IMAGES, percent, score, set_caveat
+from dermassist.explain.words import FEW_IMAGES, percent, percents_apart, score, set_caveat
 from dermassist.measured import KnownFigures, Measured
 from dermassist.model.manifest import Manifest
 from dermassist.report.clinical import TEMPERATURE, Statement, cited
@@ -143,10 +143,11 @@ def referral_advice(evidence: Evidence) -> tuple[str, ...]:
         together = percent(evidence.prediction.malignancy)
         return (f"{MALIGNANT_SUM}: {together}. Referral threshold: {NOT_MEASURED} for this model.",)
     relation, advice = _relation(referral)
+    malignancy, threshold = percents_apart(referral.malignancy, referral.threshold)
     sentence = (
-        f"{MALIGNANT_SUM}: {percent(referral.malignancy)}. This {relation} the referral threshold "
-        f"of {percent(referral.threshold)}, which was chosen on validation lesions for a "
-        f"sensitivity of {percent(referral.target_sensitivity)}. {advice}"
+        f"{MALIGNANT_SUM}: {malignancy}. This {relation} the referral threshold of {threshold}, "
+        "which was chosen on validation lesions for a sensitivity of "
+        f"{percent(referral.target_sensitivity)}. {advice}"
     )
     if evidence.known.referral is None:
         worth = f"Sensitivity and specificity of the threshold in the test: {NOT_MEASURED}."

@@ -460,6 +460,24 @@ def test_a_name_that_a_spreadsheet_would_run_is_made_a_text_and_said_so(
     assert run("predict", "=1+1.jpg", *options, "--json").json["notes"] == [said]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX file names may hold control characters")
+def test_no_name_commands_the_terminal_or_looks_like_another_line(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    odd = "\x1b]0;owned\x07\n3 of 3 images answered; table written to ok.csv..jpg"
+    Path(odd).write_bytes(b"no image")
+    options = ("--csv", "t\x1b.csv", "--model", tiny_bundle)
+    outcome = run("predict", odd, photos / "e.jpg", *options)
+    assert outcome.status == ExitStatus.SOME_FAILED
+    (complaint,) = outcome.err.splitlines()
+    assert complaint.startswith(
+        "not answered: <U+001B>]0;owned<U+0007><U+000A>3 of 3 images answered; table written"
+    )
+    assert outcome.lines[0] == "1 of 2 images answered; table written to t<U+001B>.csv."
+    # What programs read keeps the name.
+    assert list(run("predict", odd, photos / "e.jpg", *options, "--json").json["failed"]) == [odd]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX file names may hold any byte")
 def test_name_that_is_no_text_is_shown_escaped(run: Run, photos: Path, tiny_bundle: Path) -> None:
     odd = os.fsdecode(b"caf\xe9.jpg")

@@ -345,6 +345,12 @@ def test_unexpected_error_is_one_sentence(
     assert run("analyze", photo, "--json").json_error["name"] == "UNEXPECTED"
 
 
+def test_no_name_in_a_complaint_commands_the_terminal(run: Run, tiny_bundle: Path) -> None:
+    outcome = run("analyze", "\x1b]0;owned\x07\u202egnp.jpg", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.IMAGE
+    assert outcome.complaint.startswith("<U+001B>]0;owned<U+0007><U+202E>gnp.jpg: ")
+
+
 def test_traceback_is_shown_where_asked_for(
     run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fpdf import FPDF
 from pypdf import PdfReader
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
@@ -145,16 +146,20 @@ def test_report_lies_beside_the_assessment_by_default(
     assert (case.parent / NAME).read_bytes().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("name", ["lesion.jpg", "assessment.json", "notes.txt"])
+@pytest.mark.parametrize("name", ["lesion.jpg", "assessment.json", "notes.txt", "thesis.pdf"])
 def test_a_report_replaces_nothing_but_a_report(
     run: Run, case: Path, tiny_bundle: Path, name: str
 ) -> None:
     (case.parent / "notes.txt").write_text("mine")
+    thesis = FPDF()
+    thesis.set_title("On the DermAssist AI report")
+    thesis.add_page()
+    thesis.output(str(case.parent / "thesis.pdf"))
     before = {path: path.read_bytes() for path in case.parent.iterdir()}
     outcome = run("report", case, "--model", tiny_bundle, "--out", case.parent / name)
     assert outcome.status == ExitStatus.CONFIG
     assert outcome.complaint == (
-        f"case/{name}: exists and is no report; name another file, or remove it"
+        f"case/{name}: exists and is no DermAssist report; name another file, or remove it"
     )
     assert {path: path.read_bytes() for path in case.parent.iterdir()} == before
 
@@ -223,7 +228,13 @@ def test_an_assessment_cannot_make_it_read_another_folder(
     assert f"case/{photo.name}: the image is not beside" in outcome.complaint
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"schema_version": 9}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[1]", "null", '{"schema_version": 9}', "\x00"),
+        pytest.param("[" * 200_000, id="nested"),
+    ],
+)
 def test_what_is_no_assessment_is_refused(run: Run, tiny_bundle: Path, text: str) -> None:
     Path("case.json").write_text(text)
     outcome = run("report", "case.json", "--model", tiny_bundle)

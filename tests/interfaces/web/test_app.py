@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -20,6 +22,7 @@ import streamlit as st
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook, Outcome
+from dermassist.cases.database import FILE_NAME
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import CaseError
 from dermassist.explain.words import percent
@@ -437,7 +440,7 @@ def test_a_list_of_cases_names_the_patient_first(open_app: Open, book: CaseBook)
             (
                 *owner,
                 each.saved_at[:16].replace("T", " "),
-                f"{each.diagnosis.code.upper()} {percent(each.confidence)}",
+                f"{str(each.diagnosis)[:-1].rpartition('(')[2]} {percent(each.confidence)}",
                 each.image_name,
                 each.case_id[:8],
             )
@@ -455,7 +458,7 @@ def test_an_outcome_that_is_none_of_the_seven_is_told_with_its_remarks(
 ) -> None:
     upload(open_app(), "lesion.png", photo_of(1))
     (summary,) = book.search()
-    book.record_outcome(summary.case_id, Outcome(None, "histology", "squamous cell carcinoma"))
+    book.record_outcome(summary.case_id, Outcome(None, "histology", "squamous cell\ncarcinoma"))
     app = open_app("cases")
     app.session_state["open case"] = summary.case_id
     app.run()
@@ -463,6 +466,73 @@ def test_an_outcome_that_is_none_of_the_seven_is_told_with_its_remarks(
     assert said.startswith(
         "**Outcome recorded:** none of the seven: squamous cell carcinoma, histology. The program"
     )
+
+
+def test_every_report_of_a_case_says_what_it_turned_out_to_be(
+    open_app: Open, book: CaseBook
+) -> None:
+    def first_page(pdf: bytes) -> str:
+        return " ".join(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].extract_text().split())
+
+    analyse = upload(open_app(), "analysed.png", photo_of(1))
+    batch = batch_of(open_app("batch"), {"batched.png": photo_of(2)})
+    reports: list[Callable[[], bytes]] = [
+        lambda: download(analyse.run(), "PDF report"),
+        lambda: _only_file(download(batch.run(), "reports")),
+    ]
+    words = f"Outcome recorded: {DIAGNOSES[4]}, histology."
+    for report in reports:
+        assert words not in first_page(report())
+    for summary in book.search():
+        book.record_outcome(summary.case_id, Outcome(DIAGNOSES[4], "histology"))
+    for report in reports:
+        assert words in first_page(report())
+    assert any("**Outcome recorded:**" in info.value for info in analyse.info)
+
+
+def _only_file(packed: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        (name,) = archive.namelist()
+        return archive.read(name)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE dermassist_case SET summary = '{}', assessment = '{}' WHERE case_id = ?",
+        "UPDATE dermassist_image SET content = x'00' WHERE case_id = ?",
+        "DELETE FROM dermassist_image WHERE case_id = ?",
+    ],
+)
+def test_a_damaged_case_hides_no_other_and_can_be_deleted(
+    open_app: Open, book: CaseBook, cases_folder: Path, damage: str
+) -> None:
+    app = open_app()
+    for name, seed in (("whole.png", 1), ("damaged.png", 2)):
+        upload(app, name, photo_of(seed))
+    damaged, whole = (summary.case_id for summary in book.search())
+    with sqlite3.connect(cases_folder / FILE_NAME) as database:
+        database.execute(damage, (damaged,))
+    app = open_app("cases")
+    assert not app.exception
+    assert list(app.dataframe[0].value["case"]) == [damaged[:8], whole[:8]]
+    listed = "summary" not in damage
+    assert ("cannot be read" in app.dataframe[0].value["answer"][0]) is not listed
+    assert len(app.warning) == (0 if listed else 1)
+    if not listed:
+        with zipfile.ZipFile(io.BytesIO(download(app, "list"))) as archive:
+            assert {name.partition("/")[0] for name in archive.namelist()} == {whole}
+    app.selectbox(key="chosen").select_index(0).run()
+    press(app, "Open case")
+    assert app.title[0].value == f"Case {damaged[:8]}"
+    assert app.error[0].value.replace("\\", "").startswith("The case cannot be opened: ")
+    assert not app.metric
+    press(app, "Back to all cases")
+    app.session_state["open case"] = damaged
+    press(app.run(), "Delete")
+    assert not app.exception
+    assert [summary.case_id for summary in book.search()] == [whole]
+    assert list(app.dataframe[0].value["file"]) == ["whole.png"]
 
 
 def test_a_chosen_row_opens_the_case_that_it_showed(
@@ -608,3 +678,35 @@ def test_long_names_lose_their_middle_and_markup_is_text() -> None:
     assert long.startswith("aaa")
     assert long.endswith("bbb")
     assert escaped("<b>*x*</b> [l](u) $y$") == (r"\<b\>\*x\*\<\/b\> \[l\]\(u\) \$y\$")
+
+
+#: What GitHub's dialect of Markdown makes links of, in the words of its parser
+#: (mdast-util-gfm-autolink-literal), which looks when the backslashes are gone.
+_LINKS = re.compile(
+    r"(https?://|www(?=\.))([-.\w]+)([^ \t\r\n]*)|([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see www.evil.com.png",
+        "WWW.evil.example",
+        "https://evil.example/a",
+        "HTTP://evil.example",
+        "eva@clinic.example",
+        "mailto:eva@clinic.example",
+        "xmpp:eva@clinic.example/a",
+        "https://www.evil.example and eva@clinic.example",
+    ],
+)
+def test_no_text_becomes_a_link(text: str) -> None:
+    assert _LINKS.search(text)
+    shown = escaped(text).replace("\\", "")
+    assert not _LINKS.search(shown)
+    assert shown.replace("\u2060", "") == text
+
+
+@pytest.mark.parametrize("text", ["wwwide.png", "a: b / c", "10:20:30", "awww, 1//2"])
+def test_other_texts_are_left_as_they_are(text: str) -> None:
+    assert escaped(text).replace("\\", "") == text

@@ -227,6 +227,43 @@ def test_an_image_that_was_refused_leaves_the_site_for_the_next_try(
     assert entry(app, "body_site") == ""
 
 
+@pytest.mark.parametrize("earlier", [1, 2])
+def test_no_earlier_answer_stands_below_a_refusal(
+    open_app: Open, book: CaseBook, earlier: int
+) -> None:
+    app = fill(open_app(), patient_id="A-100")
+    for k in range(earlier):
+        upload(app, f"{k}.png", photo_of(k))
+    assert app.success
+    upload(app, "refused.png", photo_of(9, size=(4, 3)))
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "too few" in app.error[0].value
+    assert not app.metric
+    assert not app.success
+    # It can still be asked for, and an image that is answered is shown as ever.
+    app.selectbox(key="seen again").select_index(0).run()
+    assert f"image {earlier - 1}\\.png" in texts(app)
+    upload(app, "refused.png", b"broken")
+    assert not app.metric
+    upload(app, "next.png", photo_of(5))
+    assert "image next\\.png" in texts(app)
+    assert len(app.success) == 1
+
+
+def test_no_earlier_answer_stands_below_images_that_wait_for_details(
+    open_app: Open, book: CaseBook
+) -> None:
+    app = upload(open_app(), "earlier.png", photo_of(1))
+    fill(app, patient_id="a\x07b")
+    upload(app, "waits.png", photo_of(2))
+    assert any("Correct the patient's details first" in error.value for error in app.error)
+    assert not app.metric
+    assert not app.success
+    fill(app, patient_id="ab")
+    assert "image waits\\.png" in texts(app)
+
+
 @pytest.mark.parametrize(
     ("images", "site", "says"),
     [

@@ -122,3 +122,43 @@ def test_a_record_changed_from_outside_is_refused_and_hides_no_other(folder: Pat
         assert book.load(whole).case_id == whole
         book.delete(damaged)
         assert book.count() == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "summary = '{'",
+        "summary = '[]'",
+        "summary = json_remove(summary, '$.confidence')",
+        "summary = json_set(summary, '$.confidence', 'high')",
+        "summary = json_set(summary, '$.malignancy', -1)",
+        "summary = json_set(summary, '$.patient_id', 7)",
+        "diagnosis = 'wart'",
+        "outcome = '{}'",
+    ],
+)
+def test_a_damaged_record_is_listed_as_such_and_hides_no_other(folder: Path, damage: str) -> None:
+    with CaseBook.open(folder) as book:
+        damaged, whole = save_one(book), save_one(book)
+        before = {summary.case_id: summary for summary in book.search()}
+        with sqlite3.connect(folder / FILE_NAME) as database:
+            database.execute(f"UPDATE dermassist_case SET {damage} WHERE case_id = ?", (damaged,))
+        found = {summary.case_id: summary for summary in book.search()}
+        assert found.keys() == before.keys()
+        assert found[whole] == before[whole]
+        assert not found[whole].damage
+        assert f"the record of case {damaged} was changed" in found[damaged].damage
+        assert found[damaged].diagnosis is None
+        assert found[damaged].saved_at == before[damaged].saved_at
+        assert book.holds(damaged)
+        book.delete(damaged)
+        assert not book.holds(damaged)
+
+
+def test_what_another_version_adds_to_a_record_damages_nothing(folder: Path) -> None:
+    with CaseBook.open(folder) as book:
+        save_one(book)
+        before = book.search()
+        with sqlite3.connect(folder / FILE_NAME) as database:
+            database.execute("UPDATE dermassist_case SET summary = json_set(summary, '$.x', 1)")
+        assert book.search() == before

@@ -19,7 +19,7 @@ from dermassist.explain.caution import (
 from dermassist.explain.words import percent
 from dermassist.measured import read_measured, read_sets
 from dermassist.model.manifest import Manifest
-from dermassist.results import Prediction, PredictionSet
+from dermassist.results import Prediction, PredictionSet, Referral
 
 from ..report.conftest import (
     make_assessment,
@@ -55,6 +55,17 @@ def test_referral_is_told_in_one_line(top: Diagnosis, confidence: float, begins:
     assert line.startswith(begins)
     assert f"have {percent(prediction.malignancy)}, the threshold is 12 %" in line
     assert (NOT_HARMLESS in line) is (confidence == 0.999)
+
+
+@pytest.mark.parametrize("advised", [True, False])
+def test_what_misses_the_threshold_by_little_does_not_read_as_if_it_reached_it(
+    advised: bool,
+) -> None:
+    malignancy, threshold = sorted((0.030577, 0.030628), reverse=advised)
+    referral = Referral(malignancy, threshold, 0.95)
+    line = referral_line(replace(answered(Diagnosis.NV), referral=referral))
+    assert line is not None
+    assert f"have {100 * malignancy:.3f} %, the threshold is {100 * threshold:.3f} %" in line
 
 
 def test_without_a_threshold_nothing_is_advised() -> None:

@@ -19,6 +19,7 @@ from dermassist.explain.words import (
     explain_in_words,
     half_evidence_share,
     percent,
+    percents_apart,
     score,
     set_caveat,
 )
@@ -265,6 +266,29 @@ def test_no_structure_is_ever_named(measured: Measured) -> None:
 )
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (0.030577, 0.030628, ("3.058 %", "3.063 %")),
+        (0.03, 0.12, ("3.0 %", "12 %")),
+        (0.12, 0.12, ("12 %", "12 %")),
+        (0.0001, 0.0002, ("0.01 %", "0.02 %")),
+        (0.9995, 0.9996, ("99.95 %", "99.96 %")),
+        (math.nan, math.nan, ("not measured", "not measured")),
+    ],
+)
+def test_shares_that_are_compared_read_apart(
+    one: float, other: float, words: tuple[str, str]
+) -> None:
+    assert percents_apart(one, other) == words
+
+
+@given(st.floats(0.001, 1), st.floats(0.001, 1))
+def test_only_equal_shares_read_alike(one: float, other: float) -> None:
+    words = percents_apart(one, other)
+    assert (words[0] == words[1]) is (one == other)
 
 
 @given(st.floats(0, 1))

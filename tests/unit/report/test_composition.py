@@ -27,7 +27,9 @@ from dermassist.imaging import Preprocessing, RasterImage, read_image
 from dermassist.inference.classifier import Classifier
 from dermassist.measured import read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
+from dermassist.outcome import SOURCES, Outcome, OutcomeSource
 from dermassist.patient import PatientDetails
+from dermassist.quality import NO_LESION_FOUND
 from dermassist.report import UNREADABLE, ReportContent, ReportOptions, build_report
 from dermassist.report.answering_model import same_model
 from dermassist.report.closing import SUMMARY_TITLE
@@ -44,7 +46,7 @@ from dermassist.report.content import (
     time_words,
 )
 from dermassist.report.finding import estimate_words
-from dermassist.results import Assessment, PredictionSet
+from dermassist.results import Assessment, PredictionSet, Referral
 from dermassist.sample import SAMPLE_WORDS, sample_path
 
 from .conftest import (
@@ -166,15 +168,15 @@ def test_a_diagnosis_outside_the_set_is_not_excluded(
 
 
 def test_a_known_outcome_stands_before_the_answer(picture: RasterImage) -> None:
-    def first(outcome: str) -> object:
+    def first(outcome: Outcome | None) -> object:
         options = ReportOptions(outcome=outcome)
         content = build_report(make_assessment(), None, image=picture, options=options)
         return content.section("Model Classification Result").blocks[0]
 
-    known = first("Melanoma (MEL), histology")
+    known = first(Outcome(Diagnosis.MEL, "histology"))
     assert isinstance(known, Paragraph)
     assert known.text.startswith("Outcome recorded: Melanoma (MEL), histology.")
-    assert isinstance(first(""), Headline)
+    assert isinstance(first(None), Headline)
 
 
 def test_prediction_sets_come_with_their_worth(
@@ -375,6 +377,113 @@ def test_the_patient_page_tells_whose_spot_it_is_and_warns_first(
     assert "usually harmless" not in "".join(texts(page(Diagnosis.MEL, 0.9)[1]))
     assert "looked at by a skin doctor" not in "".join(texts(page(Diagnosis.NV, 0.999)))
     assert "[1]" not in "".join(texts(page(Diagnosis.NV, 0.999)))
+
+
+def blocks_of_patient_page(
+    assessment: Assessment,
+    picture: RasterImage,
+    *,
+    manifest: Manifest | None = None,
+    outcome: Outcome | None = None,
+) -> tuple[Block, ...]:
+    options = ReportOptions(patient_page=True, outcome=outcome)
+    content = build_report(assessment, manifest, image=picture, options=options)
+    assert content.patient_page is not None
+    return content.patient_page.blocks
+
+
+def with_remarks(
+    assessment: Assessment, *remarks: str, stands_out: bool, notes: tuple[str, ...] = ()
+) -> Assessment:
+    quality = replace(assessment.quality, remarks=remarks, stands_out=stands_out)
+    return replace(assessment, quality=quality, image=replace(assessment.image, notes=notes))
+
+
+def test_the_patient_page_says_first_what_spoils_the_answer(
+    measured_manifest: Manifest, picture: RasterImage
+) -> None:
+    answer = make_assessment(top=Diagnosis.NV, confidence=0.97)
+    blurred = with_remarks(
+        answer, "Blurred: less sharp than 99 %.", stands_out=True, notes=("It was squeezed.",)
+    )
+    _, warning, note, *rest = blocks_of_patient_page(blurred, picture, manifest=measured_manifest)
+    assert isinstance(warning, Paragraph)
+    assert warning.role == "warning"
+    assert warning.text.endswith("its answer may be wrong. Noted of the picture: blurred.")
+    assert isinstance(note, Paragraph)
+    assert note.text == "Noted when the picture was read: It was squeezed."
+    assert "usually harmless" in "".join(texts(tuple(rest)))
+    plain = blocks_of_patient_page(answer, picture, manifest=measured_manifest)
+    assert "Noted" not in "".join(texts(plain))
+
+
+@pytest.mark.parametrize("confidence", [0.97, 0.999])
+def test_a_patient_is_told_not_to_rely_on_a_picture_without_a_spot(
+    measured_manifest: Manifest, picture: RasterImage, confidence: float
+) -> None:
+    answer = make_assessment(top=Diagnosis.NV, confidence=confidence)
+    empty = with_remarks(answer, NO_LESION_FOUND, "Dark: darker.", stands_out=False)
+    _, warning, *rest = blocks_of_patient_page(empty, picture, manifest=measured_manifest)
+    assert isinstance(warning, Paragraph)
+    assert "may not show a spot at all; do not rely on the program's answer" in warning.text
+    assert warning.text.endswith("Noted of the picture: no lesion found, dark.")
+    said_after = "".join(texts(tuple(rest)))
+    assert "a mole" not in said_after
+    assert "of 100" not in said_after
+    assert "also to one that shows no spot" in said_after
+    assert "not mean that the spot is harmless" in said_after
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("found", [*Diagnosis, None])
+def test_the_patient_page_says_what_is_known_instead_of_what_was_guessed(
+    measured_manifest: Manifest,
+    picture: RasterImage,
+    source: OutcomeSource,
+    found: Diagnosis | None,
+) -> None:
+    answer = make_assessment(top=Diagnosis.NV, confidence=0.97)
+    outcome = Outcome(found, source, "a note between clinicians")
+    _, known, *rest = blocks_of_patient_page(
+        answer, picture, manifest=measured_manifest, outcome=outcome
+    )
+    assert isinstance(known, Headline)
+    assert known.label.endswith("the spot is")
+    named = "None of the seven kinds" if found is None else found.full_name
+    assert known.text.startswith(named)
+    said_after = "".join(texts(tuple(rest)))
+    assert "of 100" not in said_after
+    assert "note between" not in said_after
+    assert ("a mole" in said_after) is (found is Diagnosis.NV)
+    assert ("That was the same." in said_after) is (found is Diagnosis.NV)
+    assert "It answered: Melanocytic Nevus. That was" in said_after
+    assert "visit to a skin doctor" not in said_after
+
+
+def test_a_visit_that_was_advised_is_told_beside_an_outcome(picture: RasterImage) -> None:
+    blocks = blocks_of_patient_page(
+        make_assessment(), picture, outcome=Outcome(Diagnosis.NV, "clinician")
+    )
+    assert "It advised a visit to a skin doctor." in "".join(texts(blocks))
+
+
+def test_two_numbers_that_are_compared_are_told_apart(picture: RasterImage) -> None:
+    answer = make_assessment(top=Diagnosis.NV, confidence=0.99)
+    close = answer.prediction.malignancy + 5e-5
+    prediction = replace(
+        answer.prediction, referral=Referral(answer.prediction.malignancy, close, 0.95)
+    )
+    content = build_report(
+        replace(answer, prediction=prediction),
+        None,
+        image=picture,
+        options=ReportOptions(patient_page=True),
+    )
+    text = said(content, "Confidence Level")
+    assert ": 0.788 %. This is below the referral threshold of 0.793 %" in text
+    page = "".join(texts(content.patient_page))
+    assert "gives 0.788 % to the three kinds" in page
+    assert "From 0.793 % on" in page
 
 
 def test_whether_the_image_shows_a_lesion_was_not_checked(

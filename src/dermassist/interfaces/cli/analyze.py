@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +21,7 @@ from dermassist.interfaces.cli.option import (
     pixel_aspect_of,
 )
 from dermassist.interfaces.cli.output import NOTICE, remark, say, say_json
-from dermassist.interfaces.cli.place import check_no_input
+from dermassist.interfaces.cli.place import check_no_input, check_replaceable, holds_keys
 from dermassist.interfaces.cli.reporting import (
     PANEL,
     Age,
@@ -33,6 +32,7 @@ from dermassist.interfaces.cli.reporting import (
     PatientPage,
     Remarks,
     Sex,
+    is_report,
     make_report,
 )
 
@@ -50,10 +50,20 @@ HEATMAP_NAME = "gradcam_output.png"
 OVERLAY_NAME = "gradcam_overlay.png"
 ASSESSMENT_NAME = "assessment.json"
 REPORT_NAME = "DermAssist_Report.pdf"
-#: All that an analysis may leave in its folder.
-RESULT_NAMES = (HEATMAP_NAME, OVERLAY_NAME, ASSESSMENT_NAME, REPORT_NAME)
+#: All that an analysis may leave in its folder, as it is put there: last what tells of the others.
+RESULT_NAMES = (REPORT_NAME, HEATMAP_NAME, OVERLAY_NAME, ASSESSMENT_NAME)
 #: How far apart probabilities of one answer may lie: sums over threads differ in the last bits.
 SAME_ANSWER = 1e-5
+#: What reading a file may raise that is no assessment.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ def analyze(
 
     path = _path(image, sample=sample)
     check_no_input(path, (out / name for name in RESULT_NAMES))
+    _check_folder(out)
     wanted, aspect = diagnosis_of(explain), pixel_aspect_of(squeezed_from)
     patient = PatientDetails(patient_id, name, age, sex, body_site, remarks)
     _check_report_options(context, pdf=pdf, stated=patient.stated)
@@ -198,26 +209,44 @@ def _contents(
     }
 
 
+def _check_folder(out: Path) -> None:
+    """Refuse a folder in which something else has the name of a result.
+
+    Nothing but an assessment beside it tells that a picture is one.
+    """
+    record, remedy = out / ASSESSMENT_NAME, "name another folder"
+    check_replaceable(out / REPORT_NAME, "DermAssist report", is_report, remedy=remedy)
+    check_replaceable(record, "assessment that  analyze  wrote", _is_assessment, remedy=remedy)
+    assessed = record.is_file() and record.stat().st_size > 0
+    for name in (HEATMAP_NAME, OVERLAY_NAME):
+        what = "picture of an assessment beside it"
+        check_replaceable(out / name, what, lambda _: assessed, remedy=remedy)
+
+
+def _is_assessment(path: Path) -> bool:
+    return holds_keys(path, "schema_version", "image", "model", "prediction", "explanation")
+
+
 def _write_over(
     out: Path, contents: Mapping[str, bytes], assessment: Assessment, drawing: Drawing
 ) -> list[str]:
-    """Write the files in place of an earlier analysis'; return what was removed of that one."""
-    from dermassist.storage import turn_in  # noqa: PLC0415
+    """Write the files in place of an earlier analysis'; return what was removed of that one.
+
+    A folder must not hold results of two images, nor two answers to one, nor a report of other
+    pictures. Nothing but an analysis' own names is touched.
+    """
+    from dermassist.storage import turn_in, write_together  # noqa: PLC0415
 
     # Of two analyses that end at once, the second must find all that the first has written.
     with turn_in(out):
         other = _other_than(assessment, drawing, out)
-        _write_together(out, contents)
-        return _remove_earlier(out, contents, of=other) if other else []
-
-
-def _write_together(out: Path, contents: Mapping[str, bytes]) -> None:
-    """Write all files or, where one cannot be written, none."""
-    from dermassist.storage import replacing  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        for name, content in contents.items():
-            stack.enter_context(replacing(out / name)).write_bytes(content)
+        absent = [name for name in RESULT_NAMES if name not in contents] if other else []
+        left = [name for name in absent if (out / name).is_file()]
+        write_together(
+            {out / name: contents[name] for name in RESULT_NAMES if name in contents},
+            obsolete=[out / name for name in left],
+        )
+    return [f"Removed from {out}: {', '.join(left)} of {other}."] if left else []
 
 
 def _other_than(assessment: Assessment, drawing: Drawing, out: Path) -> str | None:
@@ -235,7 +264,7 @@ def _other_than(assessment: Assessment, drawing: Drawing, out: Path) -> str | No
             return "another answer to this image"
         if Drawing.from_dict(values, predicted=predicted) != drawing:
             return "an analysis whose pictures showed something else"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         pass
     return None
 
@@ -249,23 +278,6 @@ def _is_same_answer(values: Mapping[str, Any], assessment: Assessment) -> bool:
         abs(float(shares[diagnosis.code]) - share) <= SAME_ANSWER
         for diagnosis, share in assessment.prediction.ranked
     )
-
-
-def _remove_earlier(out: Path, written: Iterable[str], *, of: str) -> list[str]:
-    """Remove what another analysis left and this one did not replace; say so.
-
-    A folder must not hold results of two images, nor two answers to one, nor a report of other
-    pictures. Nothing but an analysis' own names is touched.
-
-    Args:
-        out: the folder.
-        written: names of what was replaced.
-        of: what the other analysis was of.
-    """
-    left = [name for name in RESULT_NAMES if name not in written and (out / name).is_file()]
-    for name in left:
-        (out / name).unlink()
-    return [f"Removed from {out}: {', '.join(left)} of {of}."] if left else []
 
 
 def _check_report_options(context: typer.Context, *, pdf: bool, stated: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.option import Json
-from dermassist.interfaces.cli.output import remark, say, say_json
+from dermassist.interfaces.cli.output import remark, say, say_json, say_lines
 from dermassist.interfaces.cli.place import check_replaceable, holds_keys
 
 data_app = typer.Typer(help="Fetch, check and split HAM10000.", no_args_is_help=True)
@@ -48,7 +48,7 @@ def fetch(
     else:
         for part in report.parts:
             say(str(part))
-        say(report.licence_note)
+        say_lines(report.licence_note)
 
 
 @data_app.command()
@@ -83,7 +83,7 @@ def split(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415 - keeps --help fast
     from dermassist.data.split import make_splits, write_splits  # noqa: PLC0415
 
-    check_replaceable(out, "split file", lambda content: holds_keys(content, "seed", "rows"))
+    check_replaceable(out, "split file", lambda path: holds_keys(path, "seed", "rows"))
     splits = make_splits(read_ham10000(directory).records, seed=seed)
     write_splits(splits, out)
     if as_json:

@@ -23,7 +23,7 @@ from dermassist.interfaces.cli.option import (
     given,
     pixel_aspect_of,
 )
-from dermassist.interfaces.cli.output import progress, say, say_json
+from dermassist.interfaces.cli.output import progress, say, say_json, say_lines
 from dermassist.interfaces.cli.place import check_replaceable, holds_keys
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dermassist.model.manifest import Manifest
 
 DEFAULT_SEED = 0
+_TABLE_START = b"image,true,"
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,13 @@ def _write(
         write_gallery(answered, places.errors, scale=manifest.evidence_scale)
 
 
-def _is_report(content: bytes) -> bool:
-    return holds_keys(content, "protocol", "report")
+def _is_report(path: Path) -> bool:
+    return holds_keys(path, "protocol", "report")
 
 
-def _is_table(content: bytes) -> bool:
-    return content.startswith(b"image,true,")
+def _is_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_TABLE_START)) == _TABLE_START
 
 
 def _check_squares(records: Iterable[Record]) -> None:
@@ -252,7 +254,7 @@ def _say_measured(document: dict[str, Any], measured: _Measured) -> None:
     say(f"Evaluated on: {document['protocol']}")
     for table in _tables(measured):
         say("")
-        say(render_text(table))
+        say_lines(render_text(table))
 
 
 def _tables(measured: _Measured) -> Iterator[Table]:

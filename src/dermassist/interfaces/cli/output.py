@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from typing import Any, Protocol
 from dermassist.interfaces.cli.exit_status import ExitStatus
 
 NOTICE = "For research and education on dermatoscopic images. Not a diagnosis."
+#: Of characters that command a terminal, or reorder or hide what stands beside them.
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
 class Advance(Protocol):
@@ -20,9 +23,15 @@ class Advance(Protocol):
         """Advance by so many steps."""
 
 
-def say(text: str) -> None:
+def say(line: str) -> None:
     """Write a line of the result."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{visible(line)}\n")
+
+
+def say_lines(text: str) -> None:
+    """Write a part of the result that has several lines, such as a table."""
+    for line in text.split("\n"):
+        say(line)
 
 
 def say_json(value: Mapping[str, Any]) -> None:
@@ -30,9 +39,9 @@ def say_json(value: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
 
 
-def remark(text: str) -> None:
+def remark(line: str) -> None:
     """Write a line beside the result."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(line)}\n")
 
 
 def complain(text: str, status: ExitStatus, *, as_json: bool) -> None:
@@ -42,7 +51,17 @@ def complain(text: str, status: ExitStatus, *, as_json: bool) -> None:
         sys.stderr.write(json.dumps(error) + "\n")
     else:
         # One line, whatever a library's text or a file's name holds.
-        sys.stderr.write(f"dermassist: {' '.join(text.splitlines())}\n")
+        remark(f"dermassist: {' '.join(text.splitlines())}")
+
+
+def visible(line: str) -> str:
+    """Return a line with its hidden characters as code points.
+
+    A file's name may hold any, and must neither command the terminal nor look like more lines.
+    """
+    return "".join(
+        f"<U+{ord(c):04X}>" if unicodedata.category(c) in _HIDDEN_CATEGORIES else c for c in line
+    )
 
 
 @contextmanager

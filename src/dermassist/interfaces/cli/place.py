@@ -10,23 +10,23 @@ from pathlib import Path
 from dermassist.errors import ConfigError
 
 
-def check_replaceable(path: Path, what: str, is_one: Callable[[bytes], bool]) -> None:
+def check_replaceable(
+    path: Path, what: str, is_one: Callable[[Path], bool], *, remedy: str = "name another file"
+) -> None:
     """Refuse to write over a file of something else, such as one that the command reads.
 
     Args:
         path: of the file to write. One that is empty or not there yet may be written.
         what: such a file is, as the refusal says it.
-        is_one: tells by a file's content whether it is.
+        is_one: tells of a file that is there whether it is.
+        remedy: what to do, beside removing the file.
 
     Raises:
         ConfigError: something else stands there.
         OSError: the file cannot be read.
     """
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    if content and not is_one(content):
-        raise ConfigError(f"{path}: exists and is no {what}; name another file, or remove it")
+    if path.is_file() and path.stat().st_size > 0 and not is_one(path):
+        raise ConfigError(f"{path}: exists and is no {what}; {remedy}, or remove it")
 
 
 def check_no_input(source: Path, targets: Iterable[Path]) -> None:
@@ -40,10 +40,14 @@ def check_no_input(source: Path, targets: Iterable[Path]) -> None:
         raise ConfigError(f"{source}: would be replaced by a result; name another folder")
 
 
-def holds_keys(content: bytes, *keys: str) -> bool:
-    """Tell whether a file is a JSON object with all of these keys."""
+def holds_keys(path: Path, *keys: str) -> bool:
+    """Tell whether a file is a JSON object with all of these keys.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     try:
-        values = json.loads(content)
+        values = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return False
     return isinstance(values, dict) and set(keys) <= set(values)

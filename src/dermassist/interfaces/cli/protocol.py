@@ -23,7 +23,7 @@ from dermassist.interfaces.cli.option import (
     Json,
     SplitFile,
 )
-from dermassist.interfaces.cli.output import progress, remark, say, say_json
+from dermassist.interfaces.cli.output import progress, remark, say, say_json, say_lines
 from dermassist.interfaces.cli.requirement import require_training
 from dermassist.interfaces.cli.train import IMAGENET, RESUME_HINT, describe_init, initial_weights
 
@@ -220,6 +220,6 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
         ]
     for table in tables:
         say("")
-        say(render_text(table))
+        say_lines(render_text(table))
     say("")
     say(f"Written to {path}, pictures to {place}")

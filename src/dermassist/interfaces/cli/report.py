@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dermassist.errors import ConfigError, DataError
-from dermassist.interfaces.cli.analyze import HEATMAP_NAME, OVERLAY_NAME, Drawing, diagnosis_of
+from dermassist.interfaces.cli.analyze import (
+    HEATMAP_NAME,
+    OVERLAY_NAME,
+    UNREADABLE,
+    Drawing,
+    diagnosis_of,
+)
 from dermassist.interfaces.cli.option import Json, Model, Tta
 from dermassist.interfaces.cli.output import remark, say, say_json
 from dermassist.interfaces.cli.place import check_replaceable
@@ -23,6 +29,7 @@ from dermassist.interfaces.cli.reporting import (
     PatientPage,
     Remarks,
     Sex,
+    is_report,
     make_report,
 )
 from dermassist.interfaces.cli.requirement import require_report
@@ -30,7 +37,6 @@ from dermassist.interfaces.cli.requirement import require_report
 if TYPE_CHECKING:
     from dermassist.results import Assessment
 
-_PDF_START = b"%PDF"
 #: What ends a folder's name.
 _STROKES = tuple({os.sep, os.altsep or os.sep})
 
@@ -118,7 +124,7 @@ def _target(out: str | None, case: Path) -> Path:
         target /= DEFAULT_NAME
     elif not target.suffix and not target.exists():
         raise ConfigError(f"{out}: no such folder; end the name in / for a new one, or in .pdf")
-    check_replaceable(target, "report", lambda content: content.startswith(_PDF_START))
+    check_replaceable(target, "DermAssist report", is_report)
     return target
 
 
@@ -140,7 +146,7 @@ def _read_case(path: Path) -> tuple[Assessment, Drawing]:
         return assessment, Drawing.from_dict(values, predicted=assessment.prediction.diagnosis)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name an assessment.json") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: is no assessment that  analyze  wrote ({error!r})") from error
 
 

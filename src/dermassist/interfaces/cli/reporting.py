@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from dermassist.results import Assessment
 
 PANEL = "PDF report"
+_PDF_START = b"%PDF"
+#: Bytes at a PDF's end in which to look for what it says of itself; in a report the last 2,000 do.
+_PDF_END_LENGTH = 1 << 14
 
 PatientId = Annotated[str, typer.Option("--patient-id", rich_help_panel=PANEL)]
 Name = Annotated[str, typer.Option("--name", help="Patient's name.", rich_help_panel=PANEL)]
@@ -35,6 +39,23 @@ PatientPage = Annotated[
         "--patient-page", help="Add a page in plain words for the patient.", rich_help_panel=PANEL
     ),
 ]
+
+
+def is_report(path: Path) -> bool:
+    """Tell by what a PDF says of itself whether it is a report that this program made.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    from dermassist.report.composition import TITLE  # noqa: PLC0415 - keeps --help fast
+
+    with path.open("rb") as file:
+        start = file.read(len(_PDF_START))
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - _PDF_END_LENGTH))
+        end = file.read()
+    marks = (f">{TITLE}</rdf:li>", "<xmp:CreatorTool>dermassist ")
+    return start == _PDF_START and all(mark.encode() in end for mark in marks)
 
 
 def make_report(

@@ -9,17 +9,16 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dermassist.cases import Case, CaseChangedError, Outcome
-from dermassist.cases.case import SOURCES, OutcomeSource
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DermAssistError
 from dermassist.interfaces.web.patient_form import patient_form
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.text import escaped
+from dermassist.outcome import NONE_OF_THE_SEVEN, SOURCES, OutcomeSource
 from dermassist.patient import LENGTH_LIMITS, PatientDetails
 
 _FORMS, _DRAWN = "case forms", "case forms drawn"
-_NONE = "none of the seven"
-_OTHER = f"{_NONE} (say what in the remarks)"
+_OTHER = f"{NONE_OF_THE_SEVEN} (say what in the remarks)"
 _FINAL = [*map(str, DIAGNOSES), _OTHER]
 
 
@@ -176,11 +175,3 @@ def _show_recorded(known: Outcome, form: Form) -> bool:
 
 def _final(diagnosis: Diagnosis | None) -> str:
     return _OTHER if diagnosis is None else str(diagnosis)
-
-
-def outcome_words(outcome: Outcome) -> str:
-    """Say what a lesion turned out to be, and from what that is known."""
-    if outcome.diagnosis is not None:
-        return f"{outcome.diagnosis}, {outcome.source}"
-    said = f": {outcome.remarks}" if outcome.remarks else ""
-    return f"{_NONE}{said}, {outcome.source}"

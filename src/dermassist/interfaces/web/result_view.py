@@ -19,7 +19,7 @@ from dermassist.explain.overlay import (
     render_heatmap,
     render_overlay,
 )
-from dermassist.explain.words import explain_in_words
+from dermassist.explain.words import explain_in_words, percent
 from dermassist.interfaces.web.answer_view import show_answer
 from dermassist.interfaces.web.belonging import belonging_line
 from dermassist.interfaces.web.downloads import File, download_link, offer
@@ -27,6 +27,7 @@ from dermassist.interfaces.web.file_name import file_name
 from dermassist.interfaces.web.known import manifest_of, measured_of
 from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.text import escaped, unbroken
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.report import (
     DEFAULT_NAME,
@@ -54,7 +55,7 @@ class Shown:
         patient: as far as stated.
         seconds: that the answer took; ``None`` for one from the case book.
         case_id: in the case book; ``None`` for what is not kept there.
-        outcome: what the lesion turned out to be and how that is known, where it is recorded.
+        outcome: what the lesion turned out to be, where that is recorded.
     """
 
     assessment: Assessment
@@ -63,7 +64,7 @@ class Shown:
     patient: PatientDetails
     seconds: float | None = None
     case_id: str | None = None
-    outcome: str = ""
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ class Choice:
 
 
 def show_result(shown: Shown) -> None:
-    """Draw whose answer it is, the answer, the pictures and the downloads."""
+    """Draw whose answer it is, what is known by now, the answer, the pictures, the downloads."""
     _show_belonging(shown)
+    _show_outcome(shown)
     answer, pictures = st.columns((5, 6), gap="large")
     with pictures:
         choice = _choose(shown.assessment)
@@ -95,6 +97,16 @@ def _show_belonging(shown: Shown) -> None:
     # The bundled sample is nobody's, as is said beside it.
     if shown.patient.stated or shown.case_id is not None or not is_sample(info.sha256):
         st.markdown(belonging_line(shown.patient, info.name))
+
+
+def _show_outcome(shown: Shown) -> None:
+    if shown.outcome is None:
+        return
+    prediction = shown.assessment.prediction
+    st.info(
+        f"**Outcome recorded:** {escaped(shown.outcome.words, longest=600)}. The program "
+        f"answered: {prediction.diagnosis}, {unbroken(percent(prediction.confidence))}."
+    )
 
 
 def _choose(assessment: Assessment) -> Choice:

@@ -17,14 +17,14 @@ def share_table(
 
     Args:
         rows: cells by column.
-        shares: columns of probabilities, 0 to 1, shown by ``percent``.
+        shares: columns of probabilities, 0 to 1, shown by ``percent``; nothing where there is none.
         pictures: columns that are drawn and need no words.
     """
     # Streamlit takes the words of its tables from it; the first page need not wait for it.
     import pandas as pd  # noqa: PLC0415
 
     words = {**dict.fromkeys(shares, percent), **dict.fromkeys(pictures, _nothing)}
-    return pd.DataFrame(rows).style.format(words)
+    return pd.DataFrame(rows).style.format(words, na_rep="")
 
 
 def _nothing(_: object) -> str:

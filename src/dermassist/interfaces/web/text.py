@@ -7,6 +7,10 @@ import unicodedata
 
 #: Longest name that a page shows in full.
 LONGEST = 120
+#: What Streamlit makes links of after it has taken away the backslashes, which so do not help. A
+#: word joiner, which cannot be seen, parts what it looks for.
+_ADDRESS = re.compile(r"(?<=www)(?=\.)|(?=://)|(?=@)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&@/])")
 #: Invisible characters that reorder or hide what stands beside them.
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
@@ -29,8 +33,9 @@ def visible(text: str, *, longest: int = LONGEST) -> str:
 
 
 def escaped(text: str, *, longest: int = LONGEST) -> str:
-    """Return ``visible`` text that Markdown prints as it is."""
-    return _MARKDOWN.sub(r"\\\1", visible(text, longest=longest))
+    """Return ``visible`` text that Markdown prints as it is, and that makes no link."""
+    inert = _ADDRESS.sub(_WORD_JOINER, visible(text, longest=longest))
+    return _MARKDOWN.sub(r"\\\1", inert)
 
 
 def unbroken(text: str) -> str:

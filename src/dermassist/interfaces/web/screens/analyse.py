@@ -12,7 +12,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dermassist.cases import Case
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
@@ -30,6 +29,7 @@ from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.interfaces.web.unanswered import unanswered_words
+from dermassist.outcome import Outcome
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
@@ -114,7 +114,9 @@ def analyse_page() -> None:
         _take(given, patient)
         st.rerun()
     if given:
+        # Nothing below: an earlier answer would seem to be that of these images.
         st.error("Correct the patient's details first; then the images are answered.")
+        return
     latest = _latest()
     _show_unanswered(latest)
     analyses: Sequence[Analysis] = st.session_state.get(_ANALYSES, ())
@@ -215,7 +217,11 @@ def _input() -> list[Given]:
 
 
 def _take(given: Sequence[Given], patient: PatientDetails) -> None:
-    """Answer and keep what was given; the first of it is looked at next."""
+    """Answer and keep what was given; the first of it is looked at next.
+
+    Where none of it is answered, no earlier answer must seem to be that of what was refused.
+    """
+    st.session_state[_HIDDEN] = True
     taken = given if len(given) <= MOST_ANALYSED else ()
     latest = st.session_state[_ROUND] = Round(
         tuple(image.name for image in taken),
@@ -272,7 +278,7 @@ def _look_at(number: int) -> None:
 
 
 def _look_again() -> None:
-    """Show the answer that was asked for after the next patient had begun."""
+    """Show the answer that was asked for while none was shown."""
     if st.session_state[_SEEN_AGAIN] is not None:
         _look_at(st.session_state[_SEEN_AGAIN])
 
@@ -341,38 +347,45 @@ def _shared_site(analysis: Analysis) -> str:
 def _opened(analysis: Analysis) -> Shown:
     """Return what to draw; only the image looked at is kept decoded."""
     opened: tuple[int, NDArray[np.uint8]] | None = st.session_state.pop(_OPENED, None)
-    content, patient = _content_and_patient(analysis)
+    content, patient, outcome = _kept(analysis)
     if opened is None or opened[0] != analysis.number:
         name = analysis.assessment.image.name
         opened = (analysis.number, read_image(content, name=name).pixels)
     st.session_state[_OPENED] = opened
     return Shown(
-        analysis.assessment, content, opened[1], patient, analysis.seconds, analysis.case_id
+        analysis.assessment,
+        content,
+        opened[1],
+        patient,
+        analysis.seconds,
+        analysis.case_id,
+        outcome,
     )
 
 
-def _content_and_patient(analysis: Analysis) -> tuple[bytes, PatientDetails]:
-    """Return the image and whose it is, from the case book where that holds them.
+def _kept(analysis: Analysis) -> tuple[bytes, PatientDetails, Outcome | None]:
+    """Return the image, whose it is and its outcome, from the case book where that holds them.
 
     Read at every drawing, which tells what was corrected meanwhile, and whether the case is still
     there.
     """
     if analysis.content is not None:
-        return analysis.content, analysis.patient
+        return analysis.content, analysis.patient, None
     case_id = analysis.case_id or ""
-    return case_book().image(case_id), case_book().load(case_id).patient
+    case = case_book().load(case_id)
+    return case_book().image(case_id), case.patient, case.outcome
 
 
-def forget_analysis(case: Case) -> None:
+def forget_analysis(case_id: str, patient: PatientDetails) -> None:
     """Drop a deleted case, and its patient's details, from what this session has at hand."""
     analyses: list[Analysis] = st.session_state.get(_ANALYSES, [])
     # They may have been corrected under Cases since.
-    its_patients = [case.patient, *(a.patient for a in analyses if a.case_id == case.case_id)]
+    its_patients = [patient, *(a.patient for a in analyses if a.case_id == case_id)]
     stated: PatientDetails | None = st.session_state.get(_STATED)
     person = None if stated is None else person_of(stated)
     if person is not None and person.stated and person in map(person_of, its_patients):
         _begin_next_patient()
-    analyses[:] = [analysis for analysis in analyses if analysis.case_id != case.case_id]
+    analyses[:] = [analysis for analysis in analyses if analysis.case_id != case_id]
     for name in (_OPENED, _LOOKED_AT):
         st.session_state.pop(name, None)
     _latest().forget()

@@ -32,7 +32,7 @@ from dermassist.interfaces.web.screens.analyse import UPLOAD_TYPES
 from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
 from dermassist.interfaces.web.unanswered import unanswered_words
-from dermassist.report import build_report, render_pdf
+from dermassist.report import ReportOptions, build_report, render_pdf
 from dermassist.results import Prediction
 
 _BATCH = "batch"
@@ -271,4 +271,8 @@ def report_of(case: Case, image: bytes) -> bytes:
     """Return the report of a kept case."""
     # Not by what is drawn on the screen, for which the whole image would be decoded once more.
     manifest = manifest_of(case.assessment)
-    return render_pdf(build_report(case.assessment, manifest, image=image, patient=case.patient))
+    options = ReportOptions(outcome=case.outcome)
+    content = build_report(
+        case.assessment, manifest, image=image, patient=case.patient, options=options
+    )
+    return render_pdf(content)

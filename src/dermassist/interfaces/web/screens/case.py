@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dermassist.cases import Case, export_cases
-from dermassist.explain.words import percent
+from dermassist.errors import DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.web.belonging import who
 from dermassist.interfaces.web.case_forms import (
     forget_forms,
     form_of,
-    outcome_words,
     show_outcome,
     show_patient,
 )
@@ -23,33 +22,51 @@ from dermassist.interfaces.web.resources import case_book
 from dermassist.interfaces.web.result_view import Shown, show_result
 from dermassist.interfaces.web.screens.analyse import forget_analysis
 from dermassist.interfaces.web.screens.batch import forget_row
-from dermassist.interfaces.web.text import escaped, unbroken
+from dermassist.interfaces.web.text import escaped
+from dermassist.patient import PatientDetails
 
 #: Where the session keeps which case is open.
 OPEN = "open case"
+_NOBODY = PatientDetails()
 
 
 def show_case(case_id: str) -> None:
     """Show the case that is open.
 
     Raises:
-        CaseError: it cannot be read, or was deleted.
+        CaseError: it was deleted, or the case book cannot be read.
     """
-    case, image = case_book().load(case_id), case_book().image(case_id)
-    if st.button("Back to all cases"):
-        forget_forms()
-        del st.session_state[OPEN]
-        st.rerun()
+    try:
+        case, image = case_book().load(case_id), case_book().image(case_id)
+        pixels = read_image(image).pixels
+    except DermAssistError as error:
+        if not case_book().holds(case_id):
+            raise
+        _show_damaged(case_id, error)
+        return
+    _show_way_back()
     _show_heading(case)
     patient, outcome = form_of("patient", case), form_of("outcome", case)
     for form in (patient, outcome):
         if form.said:
             st.error(escaped(form.said, longest=6000))
-    pixels = read_image(image).pixels
-    known = "" if case.outcome is None else outcome_words(case.outcome)
-    show_result(Shown(case.assessment, image, pixels, case.patient, case_id=case_id, outcome=known))
+    show_result(
+        Shown(
+            case.assessment,
+            image,
+            pixels,
+            case.patient,
+            case_id=case_id,
+            outcome=case.outcome,
+        )
+    )
     renewed = [show_patient(patient), show_outcome(outcome)]
-    _show_removal(case)
+    export, delete, _ = st.columns((1, 1, 2))
+    exported = File(f"{case_id}.zip", "application/zip", lambda: archived([case_id]))
+    with export:
+        download_link("Export this case as ZIP", offer("case", exported))
+    with delete:
+        _show_removal(case_id, case.patient)
     # Last: fields that are not drawn before forget what was typed into them.
     if any(renewed):
         st.rerun()
@@ -60,36 +77,40 @@ def _show_heading(case: Case) -> None:
     owner = who(case.patient.patient_id, case.patient.name)
     st.title(escaped(owner) if owner else number, anchor=False)
     st.caption(f"{number}, saved {saved} UTC")
-    if case.outcome is None:
-        return
-    prediction = case.assessment.prediction
-    st.info(
-        f"**Outcome recorded:** {escaped(outcome_words(case.outcome), longest=600)}. The program "
-        f"answered: {prediction.diagnosis}, {unbroken(percent(prediction.confidence))}."
-    )
 
 
-def _show_removal(case: Case) -> None:
-    export, delete, _ = st.columns((1, 1, 2))
-    exported = File(f"{case.case_id}.zip", "application/zip", lambda: archived([case.case_id]))
-    with export:
-        download_link("Export this case as ZIP", offer("case", exported))
-    with delete.popover("Delete for good"):
+def _show_damaged(case_id: str, error: DermAssistError) -> None:
+    """Say why a case cannot be opened, and let it be deleted all the same."""
+    _show_way_back()
+    st.title(f"Case {case_id[:8]}", anchor=False)
+    st.error(escaped(f"The case cannot be opened: {error}", longest=600))
+    _show_removal(case_id, _NOBODY)
+
+
+def _show_way_back() -> None:
+    if st.button("Back to all cases"):
+        forget_forms()
+        del st.session_state[OPEN]
+        st.rerun()
+
+
+def _show_removal(case_id: str, patient: PatientDetails) -> None:
+    with st.popover("Delete for good"):
         st.markdown("The case and its image are deleted for good. This cannot be undone.")
         if st.button("Delete", type="primary"):
             try:
-                case_book().delete(case.case_id)
+                case_book().delete(case_id)
             finally:
                 # Also where traces stay in the journal: the case itself is gone by then.
-                _forget(case)
+                _forget(case_id, patient)
             st.rerun()
 
 
-def _forget(case: Case) -> None:
+def _forget(case_id: str, patient: PatientDetails) -> None:
     """Drop all that this session holds of a deleted case."""
     withdraw_all()
-    forget_analysis(case)
-    forget_row(case.case_id)
+    forget_analysis(case_id, patient)
+    forget_row(case_id)
     forget_forms()
     st.session_state.pop(OPEN, None)
 

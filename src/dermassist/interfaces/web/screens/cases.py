@@ -25,6 +25,8 @@ PAGE_SIZE = 50
 #: How many tables were drawn until a case was opened: a new one has no row chosen.
 _TABLES = "case tables"
 _YES_NO = {"all": None, "yes": True, "no": False}
+_REFERRED = {None: "not measured", True: "yes", False: "no"}
+_DAMAGED = "cannot be read"
 
 
 def cases_page() -> None:
@@ -60,11 +62,19 @@ def _show_list() -> None:
     if chosen is not None and st.button("Open case", type="primary"):
         _open(chosen.case_id)
         st.rerun()
-    case_ids = [summary.case_id for summary in shown]
+    case_ids = [summary.case_id for summary in shown if not summary.damage]
+    if len(case_ids) < len(shown):
+        st.warning(
+            f"{len(shown) - len(case_ids)} of these cannot be read: changed by another program, or "
+            "of another version of this one. Open one to see what is left of it, or to delete it. "
+            "The export leaves them out."
+        )
+    if not case_ids:
+        return
     exported = File("cases.zip", "application/zip", lambda: archived(case_ids))
     place, _ = st.columns((1, 3))
     with place:
-        download_link(f"Export these {len(shown)} as ZIP", offer("list", exported))
+        download_link(f"Export these {len(case_ids)} as ZIP", offer("list", exported))
 
 
 def _query() -> CaseQuery:
@@ -120,11 +130,17 @@ def _title(summary: CaseSummary) -> str:
     parts = (
         visible(_owner(summary), longest=60),
         summary.saved_at[:16].replace("T", " "),
-        f"{summary.diagnosis.code.upper()} {percent(summary.confidence)}",
+        _answer(summary),
         visible(summary.image_name, longest=40),
         summary.case_id[:8],
     )
     return " · ".join(part for part in parts if part)
+
+
+def _answer(summary: CaseSummary) -> str:
+    if summary.diagnosis is None:
+        return _DAMAGED
+    return f"{summary.diagnosis.code.upper()} {percent(summary.confidence)}"
 
 
 def _owner(summary: CaseSummary) -> str:
@@ -165,10 +181,10 @@ def _cells(summary: CaseSummary) -> dict[str, Any]:
         "patient": visible(_owner(summary)),
         "saved": summary.saved_at[:16].replace("T", " "),
         "file": visible(summary.image_name, longest=60),
-        "answer": str(summary.diagnosis),
+        "answer": str(summary.diagnosis or _DAMAGED),
         "confidence": summary.confidence,
         "malignancy": summary.malignancy,
-        "referral": {None: "not measured", True: "yes", False: "no"}[summary.referred],
+        "referral": "" if summary.damage else _REFERRED[summary.referred],
         "outcome": found,
         "case": summary.case_id[:8],
     }
