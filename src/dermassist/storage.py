@@ -33,20 +33,24 @@ _OF_THE_DISK = frozenset(
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place if the block succeeds.
 
     The content is flushed to disk before the rename. If the block raises, nothing is left behind
     and an earlier file at ``path`` stays as it was; else its permissions are kept. A link stays,
     and what it points to is replaced.
 
+    Args:
+        path: of the file.
+        private: make it its owner's alone, whatever an earlier one was.
+
     Raises:
         OSError: a folder or a device stands at ``path``, its own folder cannot be written to, or
             the disk is full. It names ``path``.
     """
-    with _staging(path) as (temporary, target):
+    with _staging(path, private=private) as (temporary, target):
         yield temporary
-        _finish(temporary, target)
+        _finish(temporary, target, private=private)
         temporary.replace(target)
 
 
@@ -209,13 +213,14 @@ def _target(path: Path) -> Path:
 
 
 @contextmanager
-def _staging(path: Path) -> Iterator[tuple[Path, Path]]:
+def _staging(path: Path, *, private: bool = False) -> Iterator[tuple[Path, Path]]:
     """Yield a temporary path and the one that it is to replace; leave no temporary file behind."""
     target = _target(path)
     token = secrets.token_hex(4)
     temporary = target.with_name(f".{target.name[:_NAME_LENGTH]}.{token}{target.suffix}")
     with _naming(path, temporary):
-        temporary.touch(_STAND_IN_MODE if target.exists() else _FILE_MODE, exist_ok=False)
+        for_owner = private or target.exists()
+        temporary.touch(_STAND_IN_MODE if for_owner else _FILE_MODE, exist_ok=False)
         try:
             yield temporary, target
         finally:
@@ -234,12 +239,12 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _finish(temporary: Path, target: Path) -> None:
+def _finish(temporary: Path, target: Path, *, private: bool = False) -> None:
     """Flush a file to disk and give it the permissions of the one that it is to replace."""
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     # Windows knows read-only files alone, and replaces none.
-    if sys.platform != "win32" and target.exists():
+    if sys.platform != "win32" and target.exists() and not private:
         temporary.chmod(_permissions(target))
 
 

@@ -36,8 +36,7 @@ def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryI
         OSError: the file cannot be written.
     """
     if isinstance(target, Path):
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            temporary.chmod(0o600)
+        with replacing(target, private=True) as temporary, temporary.open("wb") as file:
             return export_cases(book, case_ids, file)
     chosen = tuple(dict.fromkeys(case_ids))
     with zipfile.ZipFile(target, "w") as archive:
