@@ -80,7 +80,8 @@ def to_markdown(document: Mapping[str, Any], *, against: str = "longer") -> str:
         for place, point in enumerate(document["params"])
     ]
     blank = [""] * (len(header) - len(scores) - 1)
-    for key, label in (("spearman", "Spearman"), ("spearman_p", "p"), ("kendall", "Kendall")):
+    measures = {"spearman": "Spearman", "spearman_p": "p", "kendall": "Kendall"}
+    for key, label in measures.items() if agreement else ():
         values = [f"{agreement[name][key]:.2g}" if name in agreement else "" for name in scores]
         rows.append([f"**{label}, with {against}**", *blank, *values])
     lines = [header, ["---"] * len(header), *rows]

@@ -742,6 +742,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "averaging": partial(_written, "averaging"),
     "memetic-full": partial(_written, "memetic/full"),
     "memetic-rank": partial(_written, "memetic/rank"),
+    "memetic-whole": partial(_written, "memetic/whole"),
     "calibration-interval": partial(_written, "calibration_interval"),
     "table-four": partial(_written, "table_four"),
     "performance": performance,

@@ -117,6 +117,7 @@ def test_ranked_points_are_trained_once_and_answered_with_both_weights(
     assert [each["dropout"] for each in halfway["params"]] == [0.1, 0.3]
     assert halfway["macro_f1"]["table"] == [0.5, 0.3]
     assert halfway["agreement_with_whole"] == {}
+    assert "Spearman" not in (place / "results/whole.md").read_text()
     kept = {path: path.stat().st_mtime_ns for path in (place / "results/whole").iterdir()}
     assert len(kept) == 4
 
