@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from benchmarks.own_trial import own_trial
+from benchmarks.own_trial import trial_of_model
 from benchmarks.variant import MEASURES, signed
 from scipy.optimize import minimize
 
@@ -67,13 +67,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     dataset, classifier = read_ham10000(options.data), Classifier.load()
-    manifest = classifier.manifest
-    trial = own_trial(
-        manifest.training["origin"],
-        dataset.records,
-        read_splits(options.splits),
-        where=manifest.name,
-    )
+    splits = read_splits(options.splits)
+    trial = trial_of_model(classifier.manifest, dataset.records, splits)
     counts = np.bincount([r.diagnosis.index for r in trial.train], minlength=len(CODES))
     answers = answer_records(trial.validation, classifier, pixel_aspect=dataset.pixel_aspect)
     write(answers, class_shares(counts), options.results)

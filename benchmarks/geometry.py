@@ -22,7 +22,7 @@ from typing import Any, get_args
 
 import cv2
 import numpy as np
-from benchmarks.own_trial import own_trial
+from benchmarks.own_trial import trial_of_model
 from numpy.typing import NDArray
 
 from dermassist.data.ham10000 import Record, read_ham10000
@@ -56,16 +56,14 @@ def main() -> None:
     arguments = parser.parse_args()
     classifier = Classifier.load(arguments.model)
     dataset = read_ham10000(arguments.data)
-    origin = classifier.manifest.training["origin"]
-    trial = own_trial(
-        origin, dataset.records, read_splits(arguments.splits), where=classifier.manifest.name
-    )
+    splits = read_splits(arguments.splits)
+    trial = trial_of_model(classifier.manifest, dataset.records, splits)
     records = trial.validation
     images = [_true_proportions(record, dataset.pixel_aspect) for record in records]
     labels = np.array([record.diagnosis.index for record in records])
     document = {
         "graph_sha256": classifier.manifest.files["model.onnx"].sha256,
-        "part": f"validation of fold {origin['fold']}, {len(records)} images",
+        "part": f"validation of fold {trial.origin['fold']}, {len(records)} images",
         "chosen": {
             "fit": classifier.manifest.preprocessing.fit,
             "fill": classifier.manifest.preprocessing.fill,

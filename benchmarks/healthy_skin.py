@@ -20,7 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from benchmarks.own_trial import own_trial
+from benchmarks.own_trial import trial_of_model
 from numpy.typing import NDArray
 
 from dermassist.data.ham10000 import Record, read_ham10000
@@ -76,13 +76,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/healthy_skin.json"))
     options = parser.parse_args()
     dataset, classifier = read_ham10000(options.data), Classifier.load()
-    manifest = classifier.manifest
-    trial = own_trial(
-        manifest.training["origin"],
-        dataset.records,
-        read_splits(options.splits),
-        where=manifest.name,
-    )
+    splits = read_splits(options.splits)
+    trial = trial_of_model(classifier.manifest, dataset.records, splits)
     document = measured(trial.test, classifier, pixel_aspect=dataset.pixel_aspect)
     write_text(options.out, json.dumps(document, indent=1) + "\n")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dermassist.data.ham10000 import Record
     from dermassist.data.protocol import Trial
     from dermassist.data.split import Splits
+    from dermassist.model.manifest import Manifest
 
 
 def own_trial(
@@ -34,3 +35,8 @@ def own_trial(
     trial = lesion_trial(records, splits, fold=origin.get("fold", 0))
     check_same_part(origin, trial.origin, where=where, what="the network that is measured")
     return trial
+
+
+def trial_of_model(manifest: Manifest, records: Sequence[Record], splits: Splits) -> Trial:
+    """Return the lesion-grouped trial that a model was trained in; see ``own_trial``."""
+    return own_trial(manifest.training["origin"], records, splits, where=manifest.name)

@@ -63,7 +63,7 @@ class Answered:
 
 
 @dataclass(frozen=True, eq=False)
-class Kitchen:
+class WholeTrainings:
     """What every whole training needs."""
 
     images: Images
@@ -128,7 +128,9 @@ def whole(material: Material, results: Path) -> bool:
         pixel_aspect=dataset.pixel_aspect,
     )
     images = Images(trial.train, trial.validation, trial.validation)
-    kitchen = Kitchen(images, cache, Place(material.kept, results / "whole"), material.workers)
+    trainings = WholeTrainings(
+        images, cache, Place(material.kept, results / "whole"), material.workers
+    )
     jobs = [
         Budgeted(
             f"point-{number:02d}",
@@ -141,12 +143,12 @@ def whole(material: Material, results: Path) -> bool:
     for number in dealt(len(jobs)):
         print(f"{jobs[number].name}: {ranked['params'][number]}", flush=True)
         try:
-            kitchen.train(jobs[number])
+            trainings.train(jobs[number])
         except InUseError:
             print(f"{jobs[number].name}: another process is at it", flush=True)
         # Another process may have finished some in the meantime.
-        answered = [kitchen.answered(job) for job in jobs]
-        _write(stand(ranked, answered, kitchen.images.answered), results)
+        answered = [trainings.answered(job) for job in jobs]
+        _write(stand(ranked, answered, trainings.images.answered), results)
     return None not in answered
 
 

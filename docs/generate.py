@@ -93,27 +93,26 @@ def performance() -> str:
     """The few numbers that a reader asks for first."""
     document, report = _metrics()
     overall = report.summary.overall
-    names = {
-        "accuracy": "Accuracy",
-        "balanced_accuracy": "Balanced accuracy",
-        "macro_f1": "Macro F1",
-        "macro_auc": "Macro AUC",
-        "calibration_error": "Expected calibration error",
-    }
-    rows = [(label, format_estimate(getattr(overall, name))) for name, label in names.items()]
     recall = report.summary.classes[Diagnosis.MEL.index].measures.recall
-    rows.insert(3, ("Melanomas answered as melanoma", format_estimate(recall)))
     referral = from_document(DecisionMeasures, document["decisions"]).referral
+    estimates = {
+        "Accuracy": overall.accuracy,
+        "Balanced accuracy": overall.balanced_accuracy,
+        "Macro F1": overall.macro_f1,
+        "Melanomas answered as melanoma": recall,
+    }
     if referral is not None:
-        rows[4:4] = [
-            (label, format_estimate(getattr(referral, name)))
-            for name, label in (
-                ("melanoma_sensitivity", "Melanomas referred"),
-                ("sensitivity", "Malignant images referred"),
-                ("specificity", "Benign images not referred"),
-            )
-        ]
-    table = Table("Measured on the test fold", ("Measure", "Value [95 % interval]"), tuple(rows))
+        estimates |= {
+            "Melanomas referred": referral.melanoma_sensitivity,
+            "Malignant images referred": referral.sensitivity,
+            "Benign images not referred": referral.specificity,
+        }
+    estimates |= {
+        "Macro AUC": overall.macro_auc,
+        "Expected calibration error": overall.calibration_error,
+    }
+    rows = tuple((label, format_estimate(value)) for label, value in estimates.items())
+    table = Table("Measured on the test fold", ("Measure", "Value [95 % interval]"), rows)
     return f"{render_markdown(table)}\n\nProtocol: {document['protocol']}."
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from dermassist.hidden import hidden_shown
 from dermassist.interfaces.cli.exit_status import ExitStatus
 
 NOTICE = "For research and education on dermatoscopic images. Not a diagnosis."
-#: Of characters that command a terminal, or reorder or hide what stands beside them.
-_HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
 class Advance(Protocol):
@@ -25,7 +23,7 @@ class Advance(Protocol):
 
 def say(line: str) -> None:
     """Write a line of the result."""
-    sys.stdout.write(f"{visible(line)}\n")
+    sys.stdout.write(f"{hidden_shown(line)}\n")
 
 
 def say_lines(text: str) -> None:
@@ -41,7 +39,7 @@ def say_json(value: Mapping[str, Any]) -> None:
 
 def remark(line: str) -> None:
     """Write a line beside the result."""
-    sys.stderr.write(f"{visible(line)}\n")
+    sys.stderr.write(f"{hidden_shown(line)}\n")
 
 
 def complain(text: str, status: ExitStatus, *, as_json: bool) -> None:
@@ -52,16 +50,6 @@ def complain(text: str, status: ExitStatus, *, as_json: bool) -> None:
     else:
         # One line, whatever a library's text or a file's name holds.
         remark(f"dermassist: {' '.join(text.splitlines())}")
-
-
-def visible(line: str) -> str:
-    """Return a line with its hidden characters as code points.
-
-    A file's name may hold any, and must neither command the terminal nor look like more lines.
-    """
-    return "".join(
-        f"<U+{ord(c):04X}>" if unicodedata.category(c) in _HIDDEN_CATEGORIES else c for c in line
-    )
 
 
 @contextmanager

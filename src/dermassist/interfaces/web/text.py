@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from dermassist.hidden import hidden_shown
 
 #: Longest name that a page shows in full.
 LONGEST = 120
@@ -12,8 +13,6 @@ LONGEST = 120
 _ADDRESS = re.compile(r"(?<=www)(?=\.)|(?=://)|(?=@)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&@/])")
-#: Invisible characters that reorder or hide what stands beside them.
-_HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str, *, longest: int = LONGEST) -> str:
@@ -23,9 +22,7 @@ def visible(text: str, *, longest: int = LONGEST) -> str:
         text: such as a file's name.
         longest: characters to keep; a longer text loses its middle.
     """
-    shown = "".join(
-        f"<U+{ord(c):04X}>" if unicodedata.category(c) in _HIDDEN_CATEGORIES else c for c in text
-    )
+    shown = hidden_shown(text)
     if len(shown) <= longest:
         return shown
     half = (longest - 1) // 2
