@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from dermassist.cases.book import CaseBook
 from dermassist.cases.case import Case
+from dermassist.errors import CaseError
 from dermassist.storage import replacing
 
+#: Of the entry that names the cases that could not be written.
+NOT_INCLUDED_NAME = "not_included.txt"
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"})
 #: ZIP knows no earlier year; a computer whose clock has stopped may be in one.
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
@@ -21,7 +24,8 @@ _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
 def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryIO) -> int:
     """Write cases into a ZIP: one folder each with image, assessment, patient and outcome.
 
-    The same cases make the same bytes.
+    The same cases make the same bytes. A case that is gone or damaged keeps no other from being
+    written: ``not_included.txt`` in the ZIP names it and says why.
 
     Args:
         book: that holds them.
@@ -32,17 +36,27 @@ def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryI
         How many cases were written.
 
     Raises:
-        CaseError: a case is gone or damaged.
+        CaseError: none of the cases can be written; says why of the first.
         OSError: the file cannot be written.
     """
     if isinstance(target, Path):
         with replacing(target, private=True) as temporary, temporary.open("wb") as file:
             return export_cases(book, case_ids, file)
     chosen = tuple(dict.fromkeys(case_ids))
+    refused: dict[str, CaseError] = {}
     with zipfile.ZipFile(target, "w") as archive:
         for case_id in chosen:
-            _write_case(archive, book.load(case_id), book.image(case_id))
-    return len(chosen)
+            try:
+                case, image = book.load(case_id), book.image(case_id)
+            except CaseError as error:
+                refused[case_id] = error
+            else:
+                _write_case(archive, case, image)
+        if chosen and len(refused) == len(chosen):
+            raise refused[chosen[0]]
+        if refused:
+            _write_refused(archive, refused)
+    return len(chosen) - len(refused)
 
 
 def _write_case(archive: zipfile.ZipFile, case: Case, image: bytes) -> None:
@@ -54,6 +68,11 @@ def _write_case(archive: zipfile.ZipFile, case: Case, image: bytes) -> None:
     for name, content in {f"image{_suffix(case)}": image, **documents}.items():
         entry = zipfile.ZipInfo(f"{case.case_id}/{name}", max(saved_at, _FIRST_TIME))
         archive.writestr(entry, content)
+
+
+def _write_refused(archive: zipfile.ZipFile, refused: Mapping[str, CaseError]) -> None:
+    said = "".join(f"{case_id}: {error}\n" for case_id, error in refused.items())
+    archive.writestr(zipfile.ZipInfo(NOT_INCLUDED_NAME, _FIRST_TIME), said)
 
 
 def _documents(case: Case) -> dict[str, object]:

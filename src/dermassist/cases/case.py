@@ -45,7 +45,7 @@ class CaseSummary:
 
     ``confidence`` and ``malignancy`` are probabilities, 0 to 1; ``referred`` is ``None`` where the
     model had no threshold. Where the record cannot be read, ``damage`` says why, and all but the
-    case's number and time is left as it is here.
+    case's number and time is left as it is here; ``saved_at`` is empty if the time is damaged.
     """
 
     case_id: str

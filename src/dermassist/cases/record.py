@@ -57,7 +57,7 @@ def to_case(row: CaseRow) -> Case:
 
 def to_summary(
     case_id: str,
-    saved_at: datetime,
+    saved_at: datetime | None,
     diagnosis: str,
     referred: bool | None,
     outcome: str | None,
@@ -67,13 +67,12 @@ def to_summary(
 
     A row that was changed by another program hides no other: its summary says so.
     """
-    when = to_iso(saved_at)
     try:
         with _intact(case_id), only_value_errors():
             values = json.loads(summary)
             return CaseSummary(
                 case_id=case_id,
-                saved_at=when,
+                saved_at=to_iso(saved_at),
                 image_name=text(values["image_name"], "image_name"),
                 diagnosis=Diagnosis.from_code(diagnosis),
                 confidence=number(values["confidence"], "confidence", high=1.0),
@@ -84,6 +83,7 @@ def to_summary(
                 outcome=_outcome(outcome),
             )
     except CaseError as error:
+        when = "" if saved_at is None else to_iso(saved_at)
         return CaseSummary(case_id, when, damage=str(error))
 
 

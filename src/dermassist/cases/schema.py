@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import DateTime, Dialect, ForeignKey, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: Of the tables; a book of a newer one is refused.
 SCHEMA_VERSION = 1
+
+
+class StoredTime(TypeDecorator[datetime]):
+    """A time; read as ``None`` where it is none, since SQLite keeps any text in such a column.
+
+    An error here would be the whole result's, so that one such row would hide all others.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value of the column."""
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> Any:
+            try:
+                return value if read is None else read(value)
+            except (TypeError, ValueError):
+                return None
+
+        return process
 
 
 class Base(DeclarativeBase):
@@ -32,7 +56,7 @@ class CaseRow(Base):
     __tablename__ = "dermassist_case"
 
     case_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    saved_at: Mapped[datetime] = mapped_column(DateTime(), index=True)
+    saved_at: Mapped[datetime] = mapped_column(StoredTime(), index=True)
     diagnosis: Mapped[str] = mapped_column(String(8))
     referred: Mapped[bool | None]
     outcome: Mapped[str | None] = mapped_column(Text)

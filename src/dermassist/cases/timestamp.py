@@ -15,6 +15,12 @@ def to_stored(time: datetime) -> datetime:
     return time.astimezone(UTC).replace(tzinfo=None)
 
 
-def to_iso(stored: datetime) -> str:
-    """Return a time of the table as ISO 8601 with its offset."""
+def to_iso(stored: datetime | None) -> str:
+    """Return a time of the table as ISO 8601 with its offset.
+
+    Raises:
+        ValueError: there is none, or none that can be read.
+    """
+    if stored is None:
+        raise ValueError("its time cannot be read")
     return stored.replace(tzinfo=UTC).isoformat()

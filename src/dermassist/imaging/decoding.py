@@ -17,6 +17,8 @@ from dermassist.imaging.colour import PixelRangeError, check_high_bytes, to_srgb
 #: Pillow's names; its JPEG reader also opens MPO.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 FORMATS_TEXT = "JPEG, PNG, TIFF, BMP, WebP or GIF"
+_JPEG = {"JPEG", "MPO"}
+_END_OF_JPEG = b"\xff\xd9"
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
 #: Pillow's decoders are not uniform about what they raise on damaged files.
 _DECODER_ERRORS = (
@@ -87,20 +89,35 @@ def open_image(encoded: bytes, name: str) -> ImageFile.ImageFile:
         raise _damaged(name, error) from error
 
 
-def _damaged(name: str, error: Exception) -> ImageError:
+def _damaged(name: str, error: Exception | str) -> ImageError:
     return ImageError(f"{name}: is damaged or cut short ({error}); export or copy it again")
 
 
-def check_sums(image: ImageFile.ImageFile, encoded: bytes, name: str) -> None:
-    """Compare the checksums of a PNG file, which Pillow passes over where the pixels lie.
+def check_whole(image: ImageFile.ImageFile, encoded: bytes, name: str) -> None:
+    """Look for what Pillow passes over: a PNG's checksums, and the end marker of a JPEG.
 
-    No other format that is read has them: zeros at the end of a BMP, WebP or plain TIFF are pixels.
+    Without the marker Pillow refuses most JPEGs, but zeros instead of the rest, as a broken-off
+    copy leaves them, may happen to be data. Other formats have neither: zeros at the end of a
+    BMP, WebP or plain TIFF are pixels.
+
+    Args:
+        image: as it was opened; no pixel decoded.
+        encoded: its file.
+        name: for messages.
 
     Raises:
         ImageError: a checksum is wrong, or the file has no end.
     """
-    if image.format != "PNG":
-        return
+    if image.format == "PNG":
+        _check_sums(encoded, name)
+    elif image.format in _JPEG and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        # Pillow stops where the pixels' data begin; before that a preview has an end of its own.
+        begin = 0 if image.fp is None else image.fp.tell()
+        if encoded.find(_END_OF_JPEG, begin) < 0:
+            raise _damaged(name, "its data have no end")
+
+
+def _check_sums(encoded: bytes, name: str) -> None:
     with open_image(encoded, name) as other:
         try:
             other.verify()
@@ -192,7 +209,7 @@ def _check_filling(image: Image.Image, name: str) -> None:
     Not seen: an end within the last row of blocks; damage in the middle; a progressive file that
     ends after its first scan, which only lacks detail; arithmetic coding.
     """
-    if image.format not in {"JPEG", "MPO"}:
+    if image.format not in _JPEG:
         return
     last = image.crop((0, image.height - 1, image.width, image.height))
     if tuple(band.getextrema() for band in last.split()) in _LACKING:

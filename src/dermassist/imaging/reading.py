@@ -16,7 +16,7 @@ from dermassist.errors import ImageError
 from dermassist.imaging.colour import PixelRangeError, from_array
 from dermassist.imaging.decoding import (
     check_planes,
-    check_sums,
+    check_whole,
     open_image,
     reduce_decoding,
     to_pixels,
@@ -177,7 +177,7 @@ def _decode(
     with pillow_silenced(), open_image(encoded, name) as image:
         _check_size(image.size, name, limits)
         check_planes(image, name)
-        check_sums(image, encoded, name)
+        check_whole(image, encoded, name)
         declared = image.size
         reduced = reduce_to_px is not None and reduce_decoding(image, reduce_to_px)
         pixels, orientation, notes = to_pixels(image, name)

@@ -337,6 +337,22 @@ def test_reports_of_a_batch_are_named_and_one_deleted_case_stops_none(
         assert b"a.png: there is no case" in archive.read("not_included.txt")
 
 
+def test_too_many_images_are_refused_and_the_table_of_the_last_ones_is_called_so(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dermassist.interfaces.web.screens.batch.LARGEST_BATCH", 1)
+    refused = "2 images are too many at once; choose 1 at most. None of them was answered."
+    two = {"b.png": photo_of(1), "c.png": photo_of(2)}
+    app = batch_of(open_app("batch"), two)
+    assert [error.value for error in app.error] == [refused]
+    assert not app.dataframe
+    app = batch_of(batch_of(app, {"a.png": photo_of(0)}), two)
+    assert [error.value for error in app.error] == [
+        f"{refused} The table below is of the images before."
+    ]
+    assert list(app.dataframe[0].value["file"]) == ["a.png"]
+
+
 def test_a_batch_that_cannot_be_kept_is_answered_all_the_same(
     open_app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,6 +516,7 @@ def _only_file(packed: bytes) -> bytes:
     "damage",
     [
         "UPDATE dermassist_case SET summary = '{}', assessment = '{}' WHERE case_id = ?",
+        "UPDATE dermassist_case SET summary = '{}', saved_at = 'soon' WHERE case_id = ?",
         "UPDATE dermassist_image SET content = x'00' WHERE case_id = ?",
         "DELETE FROM dermassist_image WHERE case_id = ?",
     ],
@@ -515,14 +532,17 @@ def test_a_damaged_case_hides_no_other_and_can_be_deleted(
         database.execute(damage, (damaged,))
     app = open_app("cases")
     assert not app.exception
-    assert list(app.dataframe[0].value["case"]) == [damaged[:8], whole[:8]]
+    cases = list(app.dataframe[0].value["case"])
+    assert set(cases) == {damaged[:8], whole[:8]}
     listed = "summary" not in damage
-    assert ("cannot be read" in app.dataframe[0].value["answer"][0]) is not listed
+    place = cases.index(damaged[:8])
+    assert ("cannot be read" in app.dataframe[0].value["answer"][place]) is not listed
     assert len(app.warning) == (0 if listed else 1)
-    if not listed:
-        with zipfile.ZipFile(io.BytesIO(download(app, "list"))) as archive:
-            assert {name.partition("/")[0] for name in archive.namelist()} == {whole}
-    app.selectbox(key="chosen").select_index(0).run()
+    with zipfile.ZipFile(io.BytesIO(download(app, "list"))) as archive:
+        written = {name.partition("/")[0] for name in archive.namelist()}
+        assert written == {whole, *(["not_included.txt"] if listed else [])}
+        assert not listed or damaged in archive.read("not_included.txt").decode()
+    app.selectbox(key="chosen").select_index(place).run()
     press(app, "Open case")
     assert app.title[0].value == f"Case {damaged[:8]}"
     assert app.error[0].value.replace("\\", "").startswith("The case cannot be opened: ")

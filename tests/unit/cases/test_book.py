@@ -268,9 +268,18 @@ def test_export_holds_everything_under_safe_names(book: CaseBook, tmp_path: Path
 
 def test_a_failed_export_leaves_no_file(book: CaseBook, tmp_path: Path) -> None:
     case = save(book)
-    with pytest.raises(CaseError, match="there is no case"):
-        export_cases(book, [case.case_id, "gone"], tmp_path / "cases.zip")
+    target = tmp_path / "cases.zip"
+    with pytest.raises(CaseError, match="there is no case gone"):
+        export_cases(book, ["gone", "lost"], target)
     assert not list(tmp_path.glob("*.zip"))
+    assert export_cases(book, ["gone", case.case_id], target) == 1
+    with zipfile.ZipFile(target) as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {
+            case.case_id,
+            "not_included.txt",
+        }
+        said = archive.read("not_included.txt").decode()
+    assert said == "gone: there is no case gone; it may have been deleted\n"
     assert export_cases(book, [], BytesIO()) == 0
 
 

@@ -538,6 +538,32 @@ def test_other_kinds_of_jpeg_that_end_early_are_refused(kind: str) -> None:
             read_image(source)
 
 
+@pytest.mark.parametrize("kind", ["plain", "preview", "mpo"])
+def test_a_jpeg_that_was_copied_in_part_onto_zeros_is_refused(kind: str) -> None:
+    # Fine grain: of its zeros libjpeg makes a whole image, without a warning.
+    grain = np.random.default_rng(0).integers(0, 256, LARGE.shape, dtype=np.uint8)
+    image = Image.fromarray(grain)
+    exif = b"Exif\0\0" + Image.Exif().tobytes() + encode(RGB, "JPEG")
+    kinds = {
+        "plain": encode(image, "JPEG"),
+        "preview": encode(image, "JPEG", exif=exif),
+        "mpo": encode(image, "MPO", save_all=True, append_images=[RGB]),
+    }
+    whole = kinds[kind]
+    assert read_image(whole).width == 600
+    # Of the whole file's data, so that in an MPO the first frame is cut.
+    own = len(kinds["plain"])
+    for length in range(own // 2, own * 9 // 10, own // 50):
+        with pytest.raises(ImageError, match=r"^it: is damaged.*; export or copy it again"):
+            read_image(whole[:length] + bytes(len(whole) - length), name="it")
+
+
+def test_what_a_camera_appends_to_a_jpeg_is_passed_over() -> None:
+    whole = encode(Image.fromarray(LARGE), "JPEG")
+    appended = read_image(whole + b"\xff\xda" + bytes(1000))
+    np.testing.assert_array_equal(appended.pixels, read_image(whole).pixels)
+
+
 def test_a_jpeg_that_ends_in_nearly_the_same_grey_is_read() -> None:
     pixels = LARGE.copy()
     pixels[400:] = 127

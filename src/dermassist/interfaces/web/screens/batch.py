@@ -88,7 +88,7 @@ def batch_page() -> None:
         asked = st.form_submit_button("Answer all", type="primary")
     if asked and uploads:
         if len(uploads) > LARGEST_BATCH:
-            st.error(f"{len(uploads)} images are too many at once; choose {LARGEST_BATCH} at most.")
+            st.error(_too_many(len(uploads)))
         else:
             _answer_all(uploads, proportions)
     batch: Batch = st.session_state.get(_BATCH, Batch(()))
@@ -99,6 +99,15 @@ def batch_page() -> None:
         _show(batch.rows)
     elif stopped is None:
         st.info("Choose images, then Answer all. Every answered image is kept in the case book.")
+
+
+def _too_many(given: int) -> str:
+    before: Batch = st.session_state.get(_BATCH, Batch(()))
+    below = " The table below is of the images before." if before.rows else ""
+    return (
+        f"{given} images are too many at once; choose {LARGEST_BATCH} at most. None of them was "
+        f"answered.{below}"
+    )
 
 
 def _answer_all(uploads: Sequence[Any], proportions: float) -> None:
