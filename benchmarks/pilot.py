@@ -27,7 +27,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from dermassist.tuning import MemeticSampler, PatternSearch
+from dermassist.tuning import MemeticSampler, PatternSearch, PolynomialMutation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from benchmarks.functions import Params
     from benchmarks.landscape import Vector
     from optuna.samplers import BaseSampler
+
+    from dermassist.tuning.memetic.encoding import Point, SearchSpace
 
 SEEDS: tuple[int, ...] = tuple(range(101, 121))
 CONFIRMING_SEEDS: tuple[int, ...] = tuple(range(501, 521))
@@ -118,6 +120,25 @@ FUNCTIONS: tuple[Problem, ...] = (
     Problem("pilot_mixed", "mixed", _MIXED_SPACE, _mixed),
 )
 
+
+class LevelMutation(PolynomialMutation):
+    """Polynomial mutation that goes to another level at least, where there are levels."""
+
+    def mutant(self, point: Point, *, space: SearchSpace, rng: np.random.Generator) -> Point:
+        """Return a changed copy of a point of the unit cube, shape (d,), still within the cube."""
+        chosen = rng.random(point.size) < 1.0 / point.size
+        shift = self.shift(point, rng.random(point.size))
+        every = PolynomialMutation(probability=1.0).mutant(point, space=space, rng=rng)
+        changed = np.where(space.ordered, np.clip(point + shift, 0.0, 1.0), every)
+        for axis, dimension in enumerate(space.dimensions):
+            if dimension.ordered and dimension.cells is not None:
+                here = dimension.from_unit(point[axis])
+                ways = (shift[axis], -np.copysign(1e-12, shift[axis]))  # the other way at an end
+                moved = [dimension.moved(point[axis], way) for way in ways]
+                changed[axis] = next((x for x in moved if dimension.from_unit(x) != here), moved[0])
+        return np.where(chosen, changed, point)
+
+
 #: Versions of the memetic sampler that are compared.
 VERSIONS: Mapping[str, Callable[[int], BaseSampler]] = {
     "as it is": lambda seed: MemeticSampler(seed=seed),
@@ -127,6 +148,10 @@ VERSIONS: Mapping[str, Callable[[int], BaseSampler]] = {
     "two moves": lambda seed: MemeticSampler(seed=seed, local_search=PatternSearch(moves=2)),
     "three elites": lambda seed: MemeticSampler(
         seed=seed, local_search=PatternSearch(elites=3, moves=2)
+    ),
+    "a level at least": lambda seed: MemeticSampler(seed=seed, mutation=LevelMutation()),
+    "a level at least, without climbing": lambda seed: MemeticSampler(
+        seed=seed, mutation=LevelMutation(), local_search=None
     ),
 }
 

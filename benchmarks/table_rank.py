@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.table_build import DECLARED, TABLE_NAME, say_progress
 from benchmarks.table_replay import read_table
 from benchmarks.training_row import grid_of, trained
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import PermutationMethod, kendalltau, pearsonr, rankdata
 
 from dermassist.storage import write_text
 from dermassist.tuning.declaration import ProxySection, read_declaration
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SEARCHED = Path("configs/search.toml")
 #: All training images of the fold, at about half the serving size.
 LONGER = ProxySection(images=0, size_px=128, epochs=6)
+_PERMUTATIONS = 99_999
 
 
 def rank(material: Material, results: Path, *, configurations: int) -> None:
@@ -114,8 +115,14 @@ def _scores(
 
 
 def agreement_of(short: Sequence[float], longer: Sequence[float]) -> dict[str, float]:
-    """Return rank correlations of two scores of the same points; a p is of Spearman, two-sided."""
-    spearman = spearmanr(short, longer)
+    """Return rank correlations of two scores of the same points.
+
+    The p is Spearman's, two-sided, by permutations: all of them for up to eight points, and 99,999
+    drawn ones for more. SciPy's own formula is for many points; of three it says 0.
+    """
+    # Spearman's correlation is Pearson's of the ranks.
+    permuting = PermutationMethod(n_resamples=_PERMUTATIONS, rng=np.random.default_rng(0))
+    spearman = pearsonr(rankdata(short), rankdata(longer), method=permuting)
     return {
         "spearman": float(spearman.statistic),
         "spearman_p": float(spearman.pvalue),

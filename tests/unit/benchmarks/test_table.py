@@ -196,6 +196,8 @@ def test_agreement_of_orders_is_written_beside_the_scores_it_is_of() -> None:
     assert lines[2] == "| 0.001 | 32 | 0.500 | 0.200 | 0.700 |"
     # By hand: ranks 4 3 2 1 and 4 2 3 1; squared differences add up to 2, 1 - 6 * 2 / (4 * 15).
     assert lines[6].startswith("| **Spearman, with longer** |  | 0.8 | -0.8 |")
+    # Of the 24 orders of four, 1 agrees fully, 3 as well as this, and as many the other way round.
+    assert lines[7].startswith("| **p, with longer** |  | 0.33 | 0.33 |")
     assert lines[8].startswith("| **Kendall, with longer** |  | 0.67 | -0.67 |")
     assert {line.count("|") for line in lines} == {6}
 

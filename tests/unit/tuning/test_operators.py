@@ -138,6 +138,27 @@ class TestPolynomialMutation:
         ]
         assert np.mean(changed) == pytest.approx(1.0, abs=0.06)
 
+    def test_few_levels_seldom_change(self) -> None:
+        # What the page says of coarse grids; all but the categories' moves stay in their cell.
+        coarse = SearchSpace({name: IntDistribution(0, 3) for name in "abcd"})
+        generator, point = rng(), coarse.encode(dict.fromkeys("abcd", 1))
+        changed = [
+            sum(value != 1 for value in coarse.decode(mutant).values())
+            for mutant in (
+                PolynomialMutation().mutant(point, space=coarse, rng=generator) for _ in range(4000)
+            )
+        ]
+        assert 0.0 < np.mean(changed) < 0.1
+
+    def test_a_single_axis_mutates_every_second_time(self) -> None:
+        space = SearchSpace({"b": MIXED.distributions["b"]})
+        generator, point = rng(), space.encode({"b": "q"})
+        mutants = [
+            space.decode(PolynomialMutation().mutant(point, space=space, rng=generator))["b"]
+            for _ in range(4000)
+        ]
+        assert mutants.count("q") / 4000 == pytest.approx(0.5, abs=0.03)
+
 
 class TestDesign:
     @lawful

@@ -171,12 +171,40 @@ def test_pruned_and_failed_points_stay_tried_but_have_no_offspring() -> None:
         assert not used & bad
 
 
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_trial_pruned_before_it_had_all_parameters_changes_nothing(given: int) -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    run(study, 10)
+    trial = study.ask(dict(list(SPACE.items())[:given]))
+    study.tell(trial, state=TrialState.PRUNED)
+    run(study, 10)
+    planned = [plan_of(each) for each in study.trials[11:]]
+    assert all(plan is not None and plan.values.keys() == SPACE.keys() for plan in planned)
+
+
 @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAIL])
 def test_it_goes_on_at_random_while_nothing_completes(state: TrialState) -> None:
     study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
     for _ in range(20):
         study.tell(study.ask(SPACE), state=state)
     assert len({tuple(point.values()) for point in points(study)}) == 20
+
+
+def test_a_queued_point_is_not_planned_as_well() -> None:
+    sampler = MemeticSampler(seed=0, population_size=4)
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(9):
+        trial = study.ask(SMALL)
+        study.tell(trial, trial.params["n"])
+    every = [{"n": n, "c": c} for n in range(4) for c in ("p", "q", "r")]
+    free, *queued = [point for point in every if point not in points(study)]
+    for point in queued:
+        study.enqueue_trial(point)
+    # Begun by another process, which does not take what is queued here.
+    storage = study._storage
+    begun = storage.get_trial(storage.create_new_trial(study._study_id))
+    space = sampler.infer_relative_search_space(study, begun)
+    assert sampler.sample_relative(study, begun, space) == free
 
 
 def test_trials_that_never_finish_block_nobody_and_keep_their_points() -> None:
@@ -482,6 +510,36 @@ def test_parameters_of_a_branch_are_drawn_on_their_own() -> None:
         frozenset({"x", "kind", "only_a"}),
         frozenset({"x", "kind", "only_b"}),
     }
+
+
+def test_the_choice_of_a_branch_is_learned() -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    cost_of = {"a": 0.0, "b": 5.0, "c": 7.0, "d": 9.0}
+
+    def objective(trial: Trial) -> float:
+        kind = trial.suggest_categorical("kind", list(cost_of))
+        return cost_of[kind] + trial.suggest_float(f"only_{kind}", 0.0, 1.0)
+
+    study.optimize(objective, n_trials=120)
+    late = Counter(trial.params["kind"] for trial in study.trials[60:])
+    # By chance it would be 15 of 60.
+    assert late["a"] > 25
+    assert late.total() - late["a"] > 10
+
+
+def test_what_is_drawn_at_random_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    study = optuna.create_study(sampler=MemeticSampler(seed=0, population_size=4))
+    for wanted in ("x", "x", "y", "y", "z", "x"):
+        study.tell(study.ask({wanted: FloatDistribution(0.0, 1.0)}), 1.0)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" is drawn at random from trial ")[::2] for line in said] == [
+        ("y", "2 on, because not every complete trial has it with this range"),
+        ("z", "4 on, because not every complete trial has it with this range"),
+        ("x", "5 on, because not every complete trial has it with this range"),
+    ]
+    caplog.clear()
+    searched(20)
+    assert not caplog.records
 
 
 def test_it_works_under_a_hyperband_pruner() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
@@ -18,12 +18,46 @@ if TYPE_CHECKING:
 
     from dermassist.tuning.memetic.encoding import Key, SearchSpace
 
+#: Optuna's name of the system attribute that holds a queued point (``Study.enqueue_trial``).
+_QUEUED_KEY = "fixed_params"
+
+
+class FinishedPoints:
+    """Points of finished trials, and whether another trial there would be the same.
+
+    In a conditional space it may not be: trials have parameters besides those that all share, and
+    where these differ, a point of the shared ones is not tried with one trial.
+    """
+
+    def __init__(self) -> None:
+        self._alone: set[Key] = set()
+        self._with_others: set[Key] = set()
+        self._others: dict[str, Any] | None = None
+        #: Whether parameters outside of the search space differ between trials.
+        self.others_differ = False
+
+    def add(self, key: Key, others: dict[str, Any]) -> None:
+        """Add the point of a trial that had these other parameters."""
+        (self._with_others if others else self._alone).add(key)
+        self.others_differ |= self._others not in (None, others)
+        self._others = others
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._alone or (not self.others_differ and key in self._with_others)
+
+    def seen(self, key: Key) -> bool:
+        """Tell whether any trial was at a point, whatever its other parameters."""
+        return key in self._alone or key in self._with_others
+
+    def union(self, keys: set[Key]) -> set[Key]:
+        """Return these keys and those that this holds."""
+        return keys | self._alone | (set() if self.others_differ else self._with_others)
+
 
 @dataclass
 class Tally:
     """Points and plans of some trials: those that are finished, or those that are not."""
 
-    keys: set[Key] = field(default_factory=set)
     #: Trials by generation and, for moves, the root they climb from; None for births.
     slots: Counter[tuple[int, int | None]] = field(default_factory=Counter)
     #: Moves by generation.
@@ -57,6 +91,8 @@ class Ledger:
         self._sign = sign
         self._finished = Tally()
         self._pending = Tally()
+        self._points = FinishedPoints()
+        self._pending_keys: set[Key] = set()
         self._open: list[int] = []
         self._seen = 0
 
@@ -64,6 +100,7 @@ class Ledger:
         """Read what is new among all trials of the study; the asking trial does not count."""
         to_read = [*self._open, *range(self._seen, len(trials))]
         self._open, self._pending, self._seen = [], Tally(), len(trials)
+        self._pending_keys = set()
         for position in to_read:
             trial = trials[position]
             if trial.state.is_finished():
@@ -94,23 +131,39 @@ class Ledger:
 
     def tried(self, key: Key) -> bool:
         """Tell whether a point is finished, in whatever state, or being tried."""
-        return key in self._finished.keys or key in self._pending.keys
+        return key in self._points or key in self._taken
+
+    def seen(self, key: Key) -> bool:
+        """Tell whether a trial is or was at a point, whatever its parameters outside the space."""
+        return self._points.seen(key) or key in self._pending_keys
 
     def repeats(self, plan: Plan) -> bool:
         """Tell whether a planned point is finished or being tried by others."""
         key = self._planned_key(plan)
-        return key in self._finished.keys or key in self._pending.keys
+        return key is not None and self.tried(key)
 
     @property
     def points_tried(self) -> int:
         """Return how many different points are finished or being tried."""
-        return len(self._finished.keys | self._pending.keys)
+        return len(self._points.union(self._taken))
+
+    @property
+    def exhausted(self) -> bool:
+        """Tell whether every point of a finite space is finished or being tried."""
+        return self.points_tried >= self.space.number_of_points
+
+    @property
+    def _taken(self) -> set[Key]:
+        """Return the points of open trials, unless parameters beside them may still differ."""
+        return set() if self._points.others_differ else self._pending_keys
 
     def _close(self, trial: FrozenTrial) -> None:
         if not self.space.holds(trial.distributions):
             return
         key = self.space.key(trial.params)
-        self._finished.keys.add(key)
+        shared = self.space.distributions
+        others = {name: value for name, value in trial.params.items() if name not in shared}
+        self._points.add(key, others)
         if trial.state == TrialState.FAIL:
             return
         plan = plan_of(trial)
@@ -131,10 +184,13 @@ class Ledger:
     def _note_pending(self, trial: FrozenTrial) -> None:
         plan = plan_of(trial)
         self._pending.count(plan)
+        queued = trial.system_attrs.get(_QUEUED_KEY, {})
         if self.space.holds(trial.distributions):
-            self._pending.keys.add(self.space.key(trial.params))
+            self._pending_keys.add(self.space.key(trial.params))
+        elif queued.keys() >= self.space.distributions.keys():
+            self._pending_keys.add(self.space.key(queued))
         elif plan is not None and (key := self._planned_key(plan)) is not None:
-            self._pending.keys.add(key)
+            self._pending_keys.add(key)
 
     def _planned_key(self, plan: Plan) -> Key | None:
         """Return the key of a planned point, or None if it was planned in another space."""

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 class PolynomialMutation:
     """Move some coordinates a little, seldom far; a category becomes any other one.
 
+    Where a parameter has few levels, most moves end within the level that they begin on and change
+    nothing. Making them one level at least was worse (``benchmarks/pilot.py``).
+
     Args:
-        probability: how often a coordinate mutates, 0 to 1; None stands for 1/d.
+        probability: how often a coordinate mutates, 0 to 1; None stands for 1/d, and for 1/2 of a
+            single coordinate, which would else never be its parents'.
         eta: distribution index above 0; a larger one makes smaller changes.
 
     Raises:
@@ -41,7 +45,7 @@ class PolynomialMutation:
 
     def mutant(self, point: Point, *, space: SearchSpace, rng: np.random.Generator) -> Point:
         """Return a changed copy of a point of the unit cube, shape (d,), still within the cube."""
-        rate = 1.0 / point.size if self.probability is None else self.probability
+        rate = 1.0 / max(point.size, 2) if self.probability is None else self.probability
         chosen = rng.random(point.size) < rate
         changed = point + self.shift(point, rng.random(point.size))
         for axis in np.flatnonzero(chosen & ~space.ordered):

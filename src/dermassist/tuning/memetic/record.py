@@ -41,11 +41,14 @@ class StudyMemory:
     """What a sampler remembers of one study, which is only ever a copy of what is stored."""
 
     def __init__(self) -> None:
-        self._shared_space = IntersectionSearchSpace(include_pruned=True)
+        self._shared_space = IntersectionSearchSpace()
         self._ledger: Ledger | None = None
 
     def shared_space(self, study: Study) -> dict[str, BaseDistribution]:
-        """Return the parameters with more than one value that every finished trial has had."""
+        """Return the parameters with more than one value that every complete trial has had.
+
+        A pruned one may have ended before it was given all of them.
+        """
         every = self._shared_space.calculate(study)
         return {name: each for name, each in every.items() if not each.single()}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from typing import TYPE_CHECKING, Any
 
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from dermassist.tuning.memetic.argument import check_count
 from dermassist.tuning.memetic.design import Chance, stratified
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from dermassist.tuning.memetic.ledger import Ledger
     from dermassist.tuning.memetic.plan import Plan
 
+_log = logging.getLogger(__name__)
+
 _SELECTION = TournamentSelection()
 _CROSSOVER = SimulatedBinaryCrossover()
 _MUTATION = PolynomialMutation()
@@ -44,9 +48,9 @@ class MemeticSampler(BaseSampler):
     the study's storage: a search can be stopped, killed and resumed, and any number of processes
     can work on it. A point that has been tried is not tried again unless the space is finite and
     exhausted. With the same seed and one process a search repeats exactly, also across restarts.
-    Parameters that not every finished trial has had, as in conditional spaces, are drawn at
-    random. Pruned trials keep their point from being tried again but have no offspring.
-    Constraints (``Trial.set_constraint``) are not considered.
+    Parameters that not every complete trial has had, as in conditional spaces, are drawn at
+    random, which is logged as a warning. Pruned trials keep their point from being tried again but
+    have no offspring. Constraints (``Trial.set_constraint``) are not considered.
 
     Source: Moscato (1989), Caltech Concurrent Computation Program, report 826; the operators name
     their own.
@@ -80,6 +84,7 @@ class MemeticSampler(BaseSampler):
         # drawn when first needed, where there is no seed
         self._chance = None if seed is None else Chance(int(seed), int(seed))
         self._memories = Memories()
+        self._drawn_at_random: set[str] = set()
         self._lock = threading.Lock()
 
     def reseed_rng(self) -> None:
@@ -95,7 +100,7 @@ class MemeticSampler(BaseSampler):
         study: Study,
         trial: FrozenTrial,  # noqa: ARG002 - part of Optuna's interface
     ) -> dict[str, BaseDistribution]:
-        """Return the parameters that every finished trial of the study has had."""
+        """Return the parameters that every complete trial of the study has had."""
         with self._lock:
             return self._memories.of(study).shared_space(study)
 
@@ -129,9 +134,23 @@ class MemeticSampler(BaseSampler):
             ValueError: the study has more than one objective.
         """
         _refuse_many_objectives(study)
+        self._warn_of_chance(study, trial, param_name)
         rows = self._strategy.population_size
         coordinate = stratified(param_name, row=trial.number, rows=rows, chance=self._drawn)
         return dimension_of(param_distribution).from_unit(coordinate)
+
+    def _warn_of_chance(self, study: Study, trial: FrozenTrial, param_name: str) -> None:
+        """Say once of a parameter that it is not searched, which nobody would see otherwise."""
+        with self._lock:
+            if param_name in self._drawn_at_random or not _begun_after_another(study, trial):
+                return
+            self._drawn_at_random.add(param_name)
+        _log.warning(
+            "%s is drawn at random from trial %d on, because not every complete trial has it with "
+            "this range",
+            param_name,
+            trial.number,
+        )
 
     def _claim(self, study: Study, trial: FrozenTrial, ledger: Ledger) -> Plan:
         """Plan a point and announce it; give it up if somebody else has announced it as well.
@@ -169,6 +188,17 @@ class MemeticSampler(BaseSampler):
         self.__dict__.update(state)
         self._memories = Memories()
         self._lock = threading.Lock()
+
+
+def _begun_after_another(study: Study, trial: FrozenTrial) -> bool:
+    """Tell whether any trial was complete when this one began."""
+    begun = trial.datetime_start
+    return begun is not None and any(
+        each.state == TrialState.COMPLETE
+        and each.datetime_complete is not None
+        and each.datetime_complete <= begun
+        for each in read_trials(study)
+    )
 
 
 def _drawn_entropy() -> int:

@@ -88,7 +88,8 @@ class Strategy:
         for _ in range(_DRAWS):
             first, second = (members[i] for i in self.selection.pick_pair(len(members), rng))
             child = self._child(first.point, second.point, ledger.space, rng)
-            if _is_new(child, ledger):
+            # Where nothing is new, another trial beside good ones tells more than one anywhere.
+            if _is_new(child, ledger) or ledger.exhausted:
                 return self._born(generation, child, (first, second), ledger.space)
         return Plan(generation, Origin.CHILD, _internal(_fresh(ledger, rng), ledger.space))
 
@@ -140,7 +141,7 @@ class Strategy:
             return None
         climb = climb_of(base, ledger.population)
         moves = self.local_search.candidates(climb, ledger.space)
-        chosen = next((each for each in moves if _is_new(each[0], ledger)), None)
+        chosen = next((each for each in moves if _is_unseen(each[0], ledger)), None)
         if chosen is None:
             ledger.summits.add(base.number)
             return None
@@ -197,7 +198,7 @@ def _favourite(
     first: dict[tuple[float, ...], int] = {}
     for place, row in enumerate(near.points.tolist()):
         first.setdefault(tuple(row), place)
-    new = [place for key, place in first.items() if not ledger.tried(key)]
+    new = [place for key, place in first.items() if not ledger.seen(key)]
     if not new:
         return None
     # rounded, so that among equals the order decides and not the last bit
@@ -219,6 +220,10 @@ def _is_new(point: Point, ledger: Ledger) -> bool:
     return not ledger.tried(ledger.space.key(ledger.space.decode(point)))
 
 
+def _is_unseen(point: Point, ledger: Ledger) -> bool:
+    return not ledger.seen(ledger.space.key(ledger.space.decode(point)))
+
+
 def _fresh(ledger: Ledger, rng: np.random.Generator) -> Point:
     """Return a random point that nobody has tried; any point once a finite space is exhausted."""
     space = ledger.space
@@ -226,9 +231,9 @@ def _fresh(ledger: Ledger, rng: np.random.Generator) -> Point:
         point = rng.random(space.size)
         if _is_new(point, ledger):
             return point
-    taken = ledger.points_tried
-    if taken >= space.number_of_points:
+    if ledger.exhausted:
         return point
+    taken = ledger.points_tried
     start = int(rng.integers(int(min(space.number_of_points, 2**62))))
     # one of any taken + 1 different points is free
     return next(
