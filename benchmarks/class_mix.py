@@ -71,11 +71,19 @@ def main() -> None:
     trial = trial_of_model(classifier.manifest, dataset.records, splits)
     counts = np.bincount([r.diagnosis.index for r in trial.train], minlength=len(CODES))
     answers = answer_records(trial.validation, classifier, pixel_aspect=dataset.pixel_aspect)
-    write(answers, class_shares(counts), options.results)
+    graph = classifier.manifest.files["model.onnx"].sha256
+    write(answers, class_shares(counts), options.results, graph_sha256=graph)
 
 
-def write(answers: Answers, shares: FloatArray, results: Path) -> None:
-    """Write figures of every strength, as differences from the temperature alone."""
+def write(answers: Answers, shares: FloatArray, results: Path, *, graph_sha256: str) -> None:
+    """Write figures of every strength, as differences from the temperature alone.
+
+    Args:
+        answers: of the model, to validation images.
+        shares: of the classes in its training images ``(7,)``.
+        results: folder.
+        graph_sha256: of the model's graph, so that figures of another model are told from these.
+    """
     restored = {
         name: cross_fitted(answers, shares, strength) for name, strength in STRENGTHS.items()
     }
@@ -95,6 +103,7 @@ def write(answers: Answers, shares: FloatArray, results: Path) -> None:
     header = ("What is added to the scaled logits", *COLUMNS.values())
     table = Table("Undoing the class weights", header, tuple(rows), (note,))
     document = {
+        "graph_sha256": graph_sha256,
         "strength": fit.strength,
         "figures": {name: to_document(drawn.estimate(name)) for name in drawn.values},
     }

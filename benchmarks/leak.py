@@ -6,6 +6,10 @@ Every test image of the paper's split was also answered by a network of the lesi
 that had seen neither it nor its lesion. The two answers are compared image by image, apart for the
 images whose lesion has another image in the paper's training part. It needs ``results/paper`` and
 ``results/lesion``, as ``dermassist protocol`` writes them, and no images.
+
+The leak is not the only difference: the paper's network is the best of its validated epochs by
+macro F1 on the images that test it, and learned from more images; the folds' are those of the last
+epoch. Each is one training, and the intervals by lesion do not hold the scatter of seeds.
 """
 
 from __future__ import annotations

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
+from dermassist.diagnosis import Diagnosis
+from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.prediction_table import PredictionTable
-from dermassist.measured import read_measured
+from dermassist.measured import read_measured, read_referral, read_sets
 from dermassist.model.bundle import bundle_directory, read_bundle
 
 ROOT = Path(__file__).parents[1]
@@ -52,3 +56,122 @@ def test_kept_answers_are_those_that_the_model_was_measured_by(name: str, tta: b
     counts = np.zeros((7, 7), int)
     np.add.at(counts, (table.labels, table.probabilities.argmax(axis=1)), 1)
     assert counts.tolist() == [list(row) for row in measured.report.confusion]
+    # A model with other rules or probabilities can have the same diagnoses.
+    given = table.probabilities[np.arange(len(table.labels)), table.labels]
+    loss = measured.report.summary.overall.log_loss.value
+    assert -np.log(given).mean() == pytest.approx(loss, abs=1e-4)
+    manifest = read_bundle(bundle_directory(None, tta=tta)).manifest
+    referral, sets = read_referral(manifest), read_sets(manifest)
+    assert referral is not None
+    assert sets is not None
+    malignant = np.isin(table.labels, [each.index for each in Diagnosis if each.malignant])
+    assert table.referred[malignant].mean() == pytest.approx(referral.sensitivity.value)
+    assert 1 - table.referred[~malignant].mean() == pytest.approx(referral.specificity.value)
+    held = table.sets[np.arange(len(table.labels)), table.labels]
+    assert held.mean() == pytest.approx(sets.coverage.value)
+    assert table.sets.mean(axis=0) == pytest.approx([each.value for each in sets.named])
+
+
+@pytest.mark.parametrize("block", ["class-mix-undone", "healthy-skin"])
+def test_figures_of_another_model_are_not_printed(
+    block: str, generate: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"graph_sha256": "0" * 64}
+    monkeypatch.setattr(generate, "_result", lambda name: {**other, "model": other})
+    with pytest.raises(SystemExit, match="is of another model; run"):
+        generate.BLOCKS[block]()
+
+
+def cells(text: str, label: str) -> list[list[str]]:
+    """Return the cells after the first of every table row with that label."""
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[c.strip() for c in row[1:]] for row in rows if row[0].strip() == label]
+
+
+@pytest.mark.parametrize("name", ["MODEL_CARD.md", "docs/protocols.md"])
+def test_one_calibration_error_has_one_interval(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    stated = cells(text, "Expected calibration error (15 bins)")
+    assert stated
+    assert cells(text, "With temperature") == stated
+
+
+@pytest.mark.parametrize("name", ["README.md", "MODEL_CARD.md", "docs/protocols.md"])
+def test_pooled_calibration_errors_stand_beside_those_of_single_networks(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    (header,) = cells(text, "Protocol")
+    assert header[-2:] == ["ECE of all answers together", "ECE of a network's own answers, mean"]
+    for label, folder, pattern in (
+        ("lesion, 5 folds pooled", "lesion", "fold*.csv"),
+        ("source left out, 4 sources pooled", "source", "*.csv"),
+    ):
+        tables = [PredictionTable.read(p) for p in (ROOT / "results" / folder).glob(pattern)]
+        errors = [expected_calibration_error(t.labels, t.probabilities) for t in tables]
+        (row,) = cells(text, label)
+        assert row[-1] == f"{np.mean(errors):.3f}"
+        together = expected_calibration_error(
+            np.concatenate([t.labels for t in tables]),
+            np.concatenate([t.probabilities for t in tables]),
+        )
+        assert row[-2].startswith(f"{together:.3f} [")
+
+
+def test_protocols_say_what_pooling_hides_wherever_answers_are_pooled() -> None:
+    text = (ROOT / "docs" / "protocols.md").read_text("utf-8")
+    for section, networks in (("Lesion", 5), ("Source", 4)):
+        own = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+        assert "A network's own calibration error is" in own
+        assert f"**Overall, answers of {networks} networks pooled**" in own
+        assert f"(15 bins), answers of {networks} networks pooled**" in own
+
+
+@pytest.mark.parametrize("name", ["README.md", "MODEL_CARD.md"])
+def test_intervals_of_calibration_errors_are_called_too_narrow(name: str) -> None:
+    rows = json.loads((ROOT / "results" / "calibration_interval.json").read_text())["rows"]
+    held = [row["printed"] for row in rows if row["images"] >= 2003 and row["error"] > 0]
+    told = f"it held the truth in {min(held):.2f} to {max(held):.2f} of them, not in 0.95"
+    assert told in (ROOT / name).read_text("utf-8")
+
+
+def test_differences_from_the_paper_stand_in_their_order() -> None:
+    text = (ROOT / "docs" / "protocols.md").read_text("utf-8")
+    (listed,) = re.findall(r"class by class, with the images that test here: (.*?\))\.", text)
+    found = re.findall(r"([A-Z]+) (\d\.\d\d) \((\d+)\)", listed)
+    gaps = [float(gap) for _, gap, _ in found]
+    assert gaps == sorted(gaps, reverse=True)
+    assert {code for code, *_ in found} == {each.code.upper() for each in Diagnosis}
+    table = PredictionTable.read(ROOT / "results" / "paper" / "paper.csv")
+    f1 = f1_score(table.labels, table.probabilities.argmax(axis=1), average=None)
+    for code, gap, images in found:
+        diagnosis = Diagnosis.from_code(code.lower())
+        (row,) = cells(text.partition("## Paper")[2], str(diagnosis))
+        assert float(gap) == pytest.approx(float(row[4]) - f1[diagnosis.index], abs=0.0051)
+        assert int(images) == (table.labels == diagnosis.index).sum()
+    assert "largest for rare" not in text
+
+
+def test_what_the_leak_gives_is_told_apart_from_what_selection_may() -> None:
+    (told,) = re.findall(
+        r"- From the leak: .*", (ROOT / "docs" / "protocols.md").read_text("utf-8")
+    )
+    leak = json.loads((ROOT / "results" / "leak.json").read_text())
+    for group in ("all", "leaking", "clean"):
+        gain = leak[group]["difference/macro_f1"]
+        value, low, high = (100 * gain[name] for name in ("value", "low", "high"))
+        assert f"{value:+.1f} [{low:+.1f}, {high:+.1f}] of macro F1" in told
+    assert "best of 3 validated epochs by macro F1 on these very images" in told
+    assert "do not hold the scatter of seeds" in told
+
+
+def test_the_card_holds_what_is_cited_from_it() -> None:
+    card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
+    (peak,) = cells(card, "Heatmap's peak inside the lesion mask")
+    ships, mirrored = (f"{100 * float(cell.split()[0]):.1f}" for cell in peak)
+    cited = (ROOT / "docs" / "experiments.md").read_text("utf-8")
+    assert f"{mirrored} instead of {ships} % ([model card]" in cited
+    (share,) = cells(card, "Share of its evidence inside the mask")
+    for tta, cell in ((False, share[0]), (True, share[1])):
+        measured = read_measured(read_bundle(bundle_directory(None, tta=tta)).manifest)
+        assert measured is not None
+        assert measured.heatmaps is not None
+        assert cell.startswith(f"{measured.heatmaps.averages.energy.value:.3f} [")

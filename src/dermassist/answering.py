@@ -131,6 +131,17 @@ def metadata_of(records: Sequence[Record]) -> Metadata:
     )
 
 
+def check_masks(records: Sequence[Record]) -> None:
+    """Read every mask, to refuse one before images are answered that cannot be measured with it.
+
+    Raises:
+        DataError: a mask is damaged or empty.
+    """
+    for record in records:
+        if record.mask_path is not None:
+            _lesion(record)
+
+
 def measure_heatmaps(answers: Answers, *, random: np.random.Generator) -> LocalisationSummary:
     """Compare the predicted diagnosis' heatmaps, and a centred Gaussian, with lesion masks.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from dermassist.answering import (
     BATCH_SIZE,
     Answers,
     answer_records,
+    check_masks,
     evaluate_answers,
     measure_heatmaps,
 )
@@ -187,8 +189,13 @@ def test_empty_and_damaged_masks_are_named(records: tuple[Record, ...]) -> None:
     path = records[3].mask_path
     assert path is not None
     Image.new("L", (SIDE, SIDE)).save(path)
-    with pytest.raises(DataError, match=r"ISIC_0000003_segmentation\.png: the lesion mask is empt"):
-        measure_heatmaps(answers, random=random)
+    for measured in (
+        partial(measure_heatmaps, answers, random=random),
+        partial(check_masks, records),
+    ):
+        with pytest.raises(DataError, match=r"0003_segmentation\.png: the lesion mask is empty"):
+            measured()
+    check_masks((*records[:3], replace(records[3], mask_path=None)))
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(DataError, match=r"lesion mask .*ISIC_0000003_segmentation\.png: "):
         measure_heatmaps(answers, random=random)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import filecmp
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,10 @@ from dermassist.imaging.silence import pillow_silenced
 
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata")
 METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+#: Endings of images that can be read, as in ``dermassist.batch.search``, which lies above this.
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"}
+)
 MASK_SUFFIX = "_segmentation.png"
 OLDEST_YEARS = 130
 #: How far two aspect ratios may lie apart and still count as the same (rounding of sides).
@@ -148,7 +151,8 @@ def read_metadata(path: Path) -> tuple[Record, ...]:
     """Read HAM10000's metadata table, comma- or tab-separated, without looking for images.
 
     Raises:
-        DataError: a column is missing, a row is malformed, or an image stands twice.
+        DataError: a column is missing or stands twice, a row is malformed, an image stands twice,
+            or a lesion has two diagnoses.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -156,12 +160,43 @@ def read_metadata(path: Path) -> tuple[Record, ...]:
             file.seek(0)
             reader = csv.DictReader(file, delimiter=separator)
             rows = [(reader.line_num, row) for row in reader]
+            names = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a table ({error})") from error
     _check_columns(path, [row for _, row in rows])
+    check_names(path, names)
     records = tuple(_to_record(path, line, row) for line, row in rows)
-    _check_unique(path, [(line, row["image_id"].strip()) for line, row in rows])
+    check_unique(path, [(line, row["image_id"].strip()) for line, row in rows])
+    check_lesions(path, records)
     return records
+
+
+def check_names(path: Path, names: Iterable[str]) -> None:
+    """Refuse a table with two columns of one name: only the last of them would be read.
+
+    Raises:
+        DataError: a name stands twice; empty ones, which nothing reads, may.
+    """
+    for name, count in Counter(name.strip() for name in names).items():
+        if name and count > 1:
+            raise DataError(f"{path}: has {count} columns called {name}; keep one of them")
+
+
+def check_lesions(path: Path, records: Iterable[Record]) -> None:
+    """Refuse a lesion with two diagnoses: one of its labels is wrong, or two lesions share a name.
+
+    Raises:
+        DataError: names the lesion and two of its images.
+    """
+    first: dict[str, Record] = {}
+    for record in records:
+        other = first.setdefault(record.lesion_id, record)
+        if record.diagnosis is not other.diagnosis:
+            raise DataError(
+                f"{path}: lesion {record.lesion_id} is {other.diagnosis.code} in image "
+                f"{other.image_id} and {record.diagnosis.code} in image {record.image_id}; make "
+                "them agree, or give the lesions names of their own"
+            )
 
 
 def _find_metadata(directory: Path) -> Path:
@@ -192,7 +227,16 @@ def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
         raise DataError(f"{path}: has no column {', '.join(missing)}; is it HAM10000's metadata?")
 
 
-def _check_unique(path: Path, image_ids: Iterable[tuple[int, str]]) -> None:
+def check_unique(path: Path, image_ids: Iterable[tuple[int, str]]) -> None:
+    """Refuse an image that stands in two rows.
+
+    Args:
+        path: of the table, for the message.
+        image_ids: line and name of every row.
+
+    Raises:
+        DataError: names the image and both lines.
+    """
     first: dict[str, int] = {}
     for line, image_id in image_ids:
         if image_id in first:
@@ -205,7 +249,7 @@ def _check_unique(path: Path, image_ids: Iterable[tuple[int, str]]) -> None:
 
 def _to_record(path: Path, line: int, row: Mapping[str | None, Any]) -> Record:
     try:
-        values = _cells(row)
+        values = row_cells(row)
         return Record(
             image_id=_required(values, "image_id"),
             lesion_id=_required(values, "lesion_id"),
@@ -220,8 +264,12 @@ def _to_record(path: Path, line: int, row: Mapping[str | None, Any]) -> Record:
         raise DataError(f"{path}, line {line}: {error}") from None
 
 
-def _cells(row: Mapping[str | None, Any]) -> dict[str, str]:
-    """Return the row's cells; the reader marks surplus ones by no name, missing ones by None."""
+def row_cells(row: Mapping[str | None, Any]) -> dict[str, str]:
+    """Return a row's cells by column, as ``csv.DictReader`` gives them, without outer spaces.
+
+    Raises:
+        ValueError: surplus cells, which the reader marks by no name, or missing ones.
+    """
     if None in row or None in row.values():
         raise ValueError("the row has not as many cells as the first line names columns")
     return {str(column): value.strip() for column, value in row.items()}

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from dermassist.data.ham10000 import METADATA_COLUMNS, Record, read_metadata
+from dermassist.data.ham10000 import (
+    IMAGE_SUFFIXES,
+    METADATA_COLUMNS,
+    Record,
+    check_lesions,
+    check_names,
+    check_unique,
+    read_metadata,
+    row_cells,
+)
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import DataError
 
 ISIC_COLUMNS = ("image", *(code.upper() for code in CODES))
+_LESION_COLUMN = "lesion_id"
 #: What spreadsheets separate columns by where a comma stands in numbers, or when asked to.
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -23,11 +32,13 @@ def read_labels(path: Path) -> tuple[Record, ...]:
 
     Args:
         path: a table with HAM10000's columns (``lesion_id, image_id, dx, ...``), or with
-            ``image`` and one 0/1 column a diagnosis (ISIC 2018 Task 3 ground truth). The latter
-            names no lesions: every image then counts as a lesion of its own.
+            ``image`` and one 0/1 column a diagnosis (ISIC 2018 Task 3 ground truth). In the latter
+            ``image`` may bear the ending of the file, and a column ``lesion_id`` is read where
+            there is one; without it every image counts as a lesion of its own.
 
     Raises:
-        DataError: the file has neither form, or a row is malformed.
+        DataError: the file has neither form, a column or an image stands twice, a row is malformed,
+            or a lesion has two diagnoses.
     """
     with _opened(path) as file:
         line = file.readline()
@@ -46,6 +57,11 @@ def read_labels(path: Path) -> tuple[Record, ...]:
         f"{path}: has neither the columns {', '.join(ISIC_COLUMNS)} "
         f"nor {', '.join(METADATA_COLUMNS)}"
     )
+
+
+def names_lesions(records: Iterable[Record]) -> bool:
+    """Tell whether labels say which images show one lesion, or each image counts as its own."""
+    return any(record.lesion_id != record.image_id for record in records)
 
 
 def _columns(line: str, separator: str) -> set[str]:
@@ -82,34 +98,53 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 def _read_isic(path: Path) -> tuple[Record, ...]:
     with _opened(path) as file:
-        rows = list(csv.DictReader(file))
-    records = tuple(_isic_record(path, line, row) for line, row in enumerate(rows, start=2))
+        reader = csv.DictReader(file)
+        rows = [(reader.line_num, row) for row in reader]
+        names = reader.fieldnames or ()
+    check_names(path, names)
+    records = tuple(_isic_record(path, line, row) for line, row in rows)
     if not records:
         raise DataError(f"{path}: holds no rows; give one for each image")
-    for image_id, count in Counter(record.image_id for record in records).items():
-        if count > 1:
-            raise DataError(f"{path}: image {image_id} stands twice; remove one of the rows")
+    check_unique(path, [(line, r.image_id) for (line, _), r in zip(rows, records, strict=True)])
+    check_lesions(path, records)
     return records
 
 
-def _isic_record(path: Path, line: int, row: dict[str, str]) -> Record:
+def _isic_record(path: Path, line: int, row: Mapping[str | None, Any]) -> Record:
     try:
-        marks = {code: float(row[code.upper()]) for code in CODES}
-    except (ValueError, TypeError):
-        raise DataError(f"{path}, line {line}: the diagnoses must be 0 or 1") from None
-    chosen = [code for code, mark in marks.items() if mark == 1.0]
-    if len(chosen) != 1 or any(mark not in {0.0, 1.0} for mark in marks.values()):
-        raise DataError(f"{path}, line {line}: exactly one diagnosis must be 1, the others 0")
-    image = (row["image"] or "").strip()
-    if not image:
-        raise DataError(f"{path}, line {line}: image is empty")
+        values = row_cells(row)
+        diagnosis = _marked(values)
+        image = _without_ending(values["image"])
+    except ValueError as error:
+        raise DataError(f"{path}, line {line}: {error}") from None
+    lesion = values.get(_LESION_COLUMN, image)
+    for column, name in (("image", image), (_LESION_COLUMN, lesion)):
+        if not name:
+            raise DataError(f"{path}, line {line}: {column} is empty")
     return Record(
         image_id=image,
-        lesion_id=image,
-        diagnosis=Diagnosis.from_code(chosen[0]),
+        lesion_id=lesion,
+        diagnosis=diagnosis,
         dx_type="unknown",
         age=None,
         sex="unknown",
         localization="unknown",
         source="unknown",
     )
+
+
+def _marked(values: Mapping[str, str]) -> Diagnosis:
+    try:
+        marks = {code: float(values[code.upper()]) for code in CODES}
+    except ValueError:
+        raise ValueError("the diagnoses must be 0 or 1") from None
+    chosen = [code for code, mark in marks.items() if mark == 1.0]
+    if len(chosen) != 1 or any(mark not in {0.0, 1.0} for mark in marks.values()):
+        raise ValueError("exactly one diagnosis must be 1, the others 0")
+    return Diagnosis.from_code(chosen[0])
+
+
+def _without_ending(image: str) -> str:
+    """Return an image's name; files are found by it, whatever their ending."""
+    path = Path(image)
+    return image.removesuffix(path.suffix) if path.suffix.lower() in IMAGE_SUFFIXES else image

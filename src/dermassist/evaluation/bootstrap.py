@@ -30,6 +30,8 @@ RESAMPLES = 1000
 USABLE_SHARE = 0.9
 _PERCENTILES = (2.5, 97.5)
 _WEIGHTS_AT_ONCE = 250_000
+#: By how much, as a share of the value, sums over resamples differ from it by rounding alone.
+_ROUNDING = 1e-9
 
 #: Maps weights ``(resamples, n)`` to named arrays ``(resamples, ...)``.
 Statistic = Callable[[FloatArray], Mapping[str, FloatArray]]
@@ -130,13 +132,18 @@ def interval(value: float, draws: FloatArray) -> Estimate:
     """Return a value with the central 95 % of its draws ``(resamples,)``.
 
     Undefined draws (nan) are left out; if fewer than ``USABLE_SHARE`` remain, or the value itself
-    is nan, there is no interval and its borders are nan.
+    is nan, there is no interval and its borders are nan. Nor is there where the draws repeat the
+    value, as with one lesion, of which every resample is a copy. A share of 0 or 1 keeps its
+    borders: ``Estimate.repeated`` tells it.
     """
     usable: BoolArray = ~np.isnan(draws)
     count = int(usable.sum())
     if np.isnan(value) or count < USABLE_SHARE * len(draws):
         return Estimate(value, np.nan, np.nan, count)
     low, high = np.percentile(draws[usable], _PERCENTILES)
+    repeats = max(abs(low - value), abs(high - value)) <= _ROUNDING * abs(value)
+    if repeats and value not in {0.0, 1.0}:
+        return Estimate(value, np.nan, np.nan, count)
     return Estimate(value, float(low), float(high), count)
 
 

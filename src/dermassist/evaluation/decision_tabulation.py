@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dermassist.diagnosis import CODES, ISIC_2018_ORDER, Diagnosis
 from dermassist.evaluation.table import Table, format_estimate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dermassist.evaluation.bootstrap import Estimate
     from dermassist.evaluation.conformal import SetSummary
     from dermassist.evaluation.decision import ReferralMeasures
@@ -32,13 +36,40 @@ _PROMISE = (
 )
 
 
-def calibration_table(before: Estimate, after: Estimate) -> Table:
-    """Return the calibration error without and with the temperature."""
+def calibration_table(before: Estimate, after: Estimate, *, networks: int = 1) -> Table:
+    """Return the calibration error without and with the temperature.
+
+    Args:
+        before: without it.
+        after: with it. Give the report's own, so that one error is not printed with the intervals
+            of two draws.
+        networks: whose answers are pooled; the title says so where there are several.
+    """
     rows = (
         ("Without temperature", format_estimate(before)),
         ("With temperature", format_estimate(after)),
     )
-    return Table("Expected calibration error (15 bins)", _MEASURED, rows)
+    title = f"Expected calibration error (15 bins){pooled_title(networks)}"
+    return Table(title, _MEASURED, rows)
+
+
+def pooled_title(networks: int) -> str:
+    """Return what to add to a title where answers of several networks are pooled."""
+    return f", answers of {networks} networks pooled" if networks > 1 else ""
+
+
+def own_errors(own: Sequence[float], pooled: float) -> str:
+    """Return a sentence on the calibration error of a network, which pooling several hides.
+
+    Args:
+        own: expected calibration error of each network's own answers.
+        pooled: that of all answers together.
+    """
+    return (
+        f"A network's own calibration error is {np.mean(own):.3f} in the mean, {min(own):.3f} to "
+        f"{max(own):.3f}. Pooled it is {pooled:.3f}, because errors of different networks cancel "
+        "and more images scatter less."
+    )
 
 
 def referral_table(measures: ReferralMeasures[Estimate]) -> Table:

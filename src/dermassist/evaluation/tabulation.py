@@ -171,8 +171,9 @@ def _notes(summary: Summary) -> tuple[str, ...]:
     intervals = (
         f"95 % intervals: percentiles over {summary.resamples} resamples of {summary.lesions} "
         f"lesions ({summary.images} images); of calibration errors, which chance raises, the same "
-        "mirrored at the value. Without an interval: every resample repeats the value, or it is "
-        "undefined in more than a tenth of them."
+        "mirrored at the value, too narrow: they hold the truth in fewer than 95 % of samples. "
+        "Without an interval: every resample repeats the value, or it is undefined in more than a "
+        "tenth of them."
     )
     notes = [intervals]
     if summary.not_scored:

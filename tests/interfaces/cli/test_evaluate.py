@@ -27,6 +27,7 @@ from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
 
 FOLD = 2
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,31 @@ def test_validation_part_can_be_evaluated(
     count = len(splits.image_ids(Part.VALIDATION, test_fold=FOLD))
     assert document["report"]["summary"]["images"] == count
     assert "validation part" in document["protocol"]
+    assert "prediction sets were fitted on these images" in document["protocol"]
+
+
+def test_what_validation_chose_is_not_shown_as_measured_on_it(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    outcome = evaluate(run, data, split_file, trained, "--part", "validation")
+    assert "were fitted on these images" in outcome.lines[0]
+    assert outcome.lines[1].startswith("Read no calibration error from it")
+    assert "Peak inside the lesion mask" in outcome.out
+    for chosen in ("With temperature", "Melanomas referred", "Empty sets"):
+        assert chosen not in outcome.out
+        assert chosen in evaluate(run, data, split_file, trained).out
+
+
+def test_one_calibration_error_has_one_interval(
+    run: Run, data: Path, split_file: Path, trained: Path
+) -> None:
+    lines = evaluate(run, data, split_file, trained).lines
+    overall, after = (
+        next(line for line in lines if line.startswith(label)).removeprefix(label).split()
+        for label in ("Expected calibration error (15 bins)  ", "With temperature")
+    )
+    assert len(overall) == 3
+    assert overall == after
 
 
 def test_training_part_is_refused(run: Run, data: Path, split_file: Path, trained: Path) -> None:
@@ -247,7 +273,48 @@ def test_any_labelled_folder(
     assert "not known" in document["protocol"]
     lesions = {r.image_id if write is write_isic else r.lesion_id for r in tested}
     assert document["report"]["summary"]["lesions"] == len(lesions)
-    assert "mask" not in run("evaluate", *where).out
+    assert ("name no lesions" in document["protocol"]) == (write is write_isic)
+    text = run("evaluate", *where)
+    assert ("intervals are too narrow" in text.lines[0]) == (write is write_isic)
+    assert "mask" not in text.out
+
+
+def test_isic_labels_with_lesions_are_resampled_by_lesion(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested)
+    lines = labels.read_text().splitlines()
+    names = ["lesion_id", *(record.lesion_id for record in tested)]
+    labels.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, names, strict=True)) + "\n")
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    document = run("evaluate", *where, "--json").json
+    assert document["report"]["summary"]["lesions"] == len(set(names)) - 1 < len(tested)
+    assert "name no lesions" not in document["protocol"]
+
+
+def test_labelled_images_of_any_readable_kind(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    Path("images").mkdir()
+    for record, ending in zip(tested[:2], (".tif", ".bmp"), strict=True):
+        assert record.path is not None
+        with Image.open(record.path) as image:
+            image.save(Path("images") / f"{record.image_id}{ending}")
+    renamed = (tested[0], replace(tested[1], image_id=f"{tested[1].image_id}.bmp"))
+    labels = write_isic(Path("labels.csv"), renamed)
+    outcome = run("evaluate", "--images", "images", "--labels", labels, "--model", trained)
+    assert outcome.status == 0, outcome.err
+
+
+def test_one_lesion_has_no_interval(
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...]
+) -> None:
+    labels = write_isic(Path("labels.csv"), tested[:1])
+    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    outcome = run("evaluate", *where)
+    assert outcome.status == 0, outcome.err
+    brier = next(line for line in outcome.lines if line.startswith("Brier"))
+    assert "[" not in brier
 
 
 def test_labels_are_taken_before_the_data_folder(
@@ -351,6 +418,7 @@ def test_each_answer_is_kept_as_the_protocols_keep_it(
     outcome = evaluate(run, data, split_file, trained, "--answers", split_file)
     assert outcome.status == ExitStatus.CONFIG
     assert "exists and is no table of answers" in outcome.complaint
+    assert evaluate(run, data, split_file, trained, "--answers", "a.csv").status == 0
 
 
 def unanswered(
@@ -366,6 +434,55 @@ def unanswered(
     labels = write_isic(Path("labels.csv"), tested[:5])
     where = ("--images", data / "images", "--labels", labels, "--model", model)
     return run("evaluate", *where, *options)
+
+
+def test_results_of_a_protocol_are_not_replaced(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(RESULTS / "paper", "paper")
+    shutil.copy(RESULTS / "paper.json", "paper.json")
+    for option, name, kind in (
+        ("--save", "paper.json", "report of an evaluation"),
+        ("--answers", "paper/paper.csv", "table of answers of an evaluation"),
+    ):
+        before = Path(name).read_bytes()
+        outcome = unanswered(run, monkeypatch, data, tested, trained, option, name)
+        assert outcome.status == ExitStatus.CONFIG
+        assert outcome.complaint.startswith(f"{name}: exists and is no {kind}; name another file")
+        assert Path(name).read_bytes() == before
+
+
+def test_a_seed_below_nothing_is_refused_before_the_work(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcome = unanswered(run, monkeypatch, data, tested, trained, "--seed", -1)
+    assert outcome.status == ExitStatus.USAGE
+    assert "--seed" in outcome.err
+
+
+def test_an_empty_mask_is_told_before_the_work(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(shutil.copytree(data / "images", "images"))
+    mask = folder / f"{tested[3].image_id}_segmentation.png"
+    Image.new("L", (64, 64)).save(mask)
+    labels = write_isic(Path("labels.csv"), tested[:5])
+    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
+    outcome = run("evaluate", "--images", folder, "--labels", labels, "--model", trained)
+    assert outcome.status == ExitStatus.DATA
+    assert outcome.complaint == f"{mask}: the lesion mask is empty; remove or replace it"
 
 
 def test_answers_need_rules_before_the_work(

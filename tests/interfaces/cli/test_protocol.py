@@ -243,6 +243,38 @@ def test_wrong_arguments_are_refused_before_training(
     assert list(Path().iterdir()) == []
 
 
+def test_what_is_no_result_of_a_protocol_is_not_replaced(run: Run, material: Path) -> None:
+    Path("results").mkdir()
+    for content in ('{"protocol": "x", "bootstrap_seed": 0, "report": {}}', "notes"):
+        Path("results/paper.json").write_text(content)
+        outcome = call(run, material, "paper")
+        assert outcome.status == ExitStatus.CONFIG
+        assert outcome.complaint == (
+            "results/paper.json: exists and is no result of a protocol; give another --results, or "
+            "remove it"
+        )
+        assert Path("results/paper.json").read_text() == content
+    assert not Path("runs").exists()
+
+
+def test_pooled_answers_are_called_so_and_each_networks_error_is_told(
+    run: Run, material: Path
+) -> None:
+    outcome = call(run, material, "lesion", "--only", "fold1", "--only", "fold2")
+    assert outcome.status == 0, outcome.err
+    figures = ProtocolFigures.read(Path("results/lesion.json"))
+    own = [trial.summary.overall.calibration_error.value for trial in figures.each]
+    assert "Overall, answers of 2 networks pooled" in outcome.lines
+    assert "Expected calibration error (15 bins), answers of 2 networks pooled" in outcome.lines
+    told = f"A network's own calibration error is {np.mean(own):.3f} in the mean"
+    assert any(line.startswith(told) for line in outcome.lines)
+    overall, after = (
+        next(line for line in outcome.lines if line.startswith(label))
+        for label in ("Expected calibration error (15 bins)  ", "With temperature")
+    )
+    assert overall.partition(")")[2].split() == after.removeprefix("With temperature").split()
+
+
 def test_every_trial_learns_from_its_own_teacher(run: Run, material: Path) -> None:
     assert call(run, material, "lesion", "--only", "fold0").status == 0
     taught = call(

@@ -10,9 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermassist.data.ham10000 import Record
-from dermassist.data.split import FOLDS, Part, make_splits, read_splits, write_splits
+from dermassist.data.split import (
+    FOLDS,
+    LARGEST_SEED,
+    Part,
+    make_splits,
+    read_splits,
+    write_splits,
+)
 from dermassist.diagnosis import DIAGNOSES
-from dermassist.errors import DataError
+from dermassist.errors import ConfigError, DataError
 
 # scikit-learn warns where a stratum has fewer images than parts; such data are split all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
@@ -93,3 +100,13 @@ def test_the_papers_split_is_eighty_to_twenty_by_class() -> None:
 def test_too_few_lesions_are_refused() -> None:
     with pytest.raises(DataError, match="too few"):
         make_splits(_records(20), seed=0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32 - 1 - FOLDS + 1, 2**32 - 1])
+def test_a_seed_out_of_range_is_refused_as_such(seed: int) -> None:
+    with pytest.raises(ConfigError, match=rf"^seed must be from 0 to 4294967290, got {seed}$"):
+        make_splits(_records(140), seed=seed)
+
+
+def test_the_largest_seed_splits() -> None:
+    assert make_splits(_records(140), seed=LARGEST_SEED).seed == LARGEST_SEED

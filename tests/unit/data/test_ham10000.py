@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dermassist.data.ham10000 import METADATA_COLUMNS, read_ham10000, read_metadata
+from dermassist.batch import search
+from dermassist.data.ham10000 import (
+    IMAGE_SUFFIXES,
+    METADATA_COLUMNS,
+    read_ham10000,
+    read_metadata,
+)
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DataError
 
@@ -80,6 +86,18 @@ def test_an_image_that_is_there_twice_must_be_the_same(make_ham10000: Callable[.
     (copies / name).rename(copies / "thumbnail.jpg")
     (directory / "thumbnail.png").write_bytes(b"another")
     assert all(record.path for record in read_ham10000(directory).records)
+
+
+def test_images_are_found_by_every_ending_that_predict_reads(
+    make_ham10000: Callable[..., Path],
+) -> None:
+    assert IMAGE_SUFFIXES == search.IMAGE_SUFFIXES
+    place = make_ham10000(lesions_per_class=1, folder="images")
+    first = place / "images" / "ISIC_0000000.jpg"
+    with Image.open(first) as image:
+        image.save(first.with_suffix(".TIF"), format="TIFF")
+    first.unlink()
+    assert read_ham10000(place).records[0].path == first.with_suffix(".TIF")
 
 
 def test_images_without_a_file_are_kept_and_marked(make_ham10000: Callable[..., Path]) -> None:
@@ -169,11 +187,17 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
         ("HAM_2,ISIC_2,nv", "line 3: the row has not as many cells"),
         ("HAM_2,ISIC_2,nv,histo,45,male,back,x,y", "line 3: the row has not as many cells"),
         ("HAM_2,ISIC_1,nv,histo,45,male,back,x", "line 3: image ISIC_1 stands in line 2 already"),
+        ("HAM_1,ISIC_2,mel,histo,45,male,back,x", "lesion HAM_1 is nv in image ISIC_1 and mel in"),
     ],
 )
 def test_a_malformed_row_is_refused_with_its_line(tmp_path: Path, row: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         read_metadata(table(tmp_path, HEADER, ROW, row))
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has 2 columns called dx; keep one of them"):
+        read_metadata(table(tmp_path, f"{HEADER},dx", f"{ROW},mel"))
 
 
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:

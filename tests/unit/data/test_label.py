@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermassist.data.label import read_labels
+from dermassist.data.label import names_lesions, read_labels
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import DataError
 
@@ -66,9 +66,14 @@ def test_ham10000_form(table: Path, separator: str) -> None:
         ("I,1,-1,1,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
         ("I,1,nan,0,0,0,0,0", "line 2: exactly one diagnosis must be 1"),
         ("I,yes,0,0,0,0,0,0", "line 2: the diagnoses must be 0 or 1"),
-        ("I,1,0,0", "line 2: the diagnoses must be 0 or 1"),
+        ("I,,1,0,0,0,0,0", "line 2: the diagnoses must be 0 or 1"),
+        ("I,1,0,0", "line 2: the row has not as many cells"),
+        # One zero too many moved the mark from melanoma to nevus.
+        ("I,0,1,0,0,0,0,0,0", "line 2: the row has not as many cells"),
         ("A,1,0,0,0,0,0,0\n ,1,0,0,0,0,0,0", "line 3: image is empty"),
-        ("A,1,0,0,0,0,0,0\nA,0,1,0,0,0,0,0", "A stands twice"),
+        ("A,1,0,0,0,0,0,0\n.jpg,1,0,0,0,0,0,0\n\n,,,", "line 5: the row has not as many cells"),
+        ("A,1,0,0,0,0,0,0\nA,0,1,0,0,0,0,0", "line 3: image A stands in line 2 already"),
+        ("A,1,0,0,0,0,0,0\nA.png,1,0,0,0,0,0,0", "line 3: image A stands in line 2 already"),
         ("", "holds no rows"),
     ],
 )
@@ -77,6 +82,50 @@ def test_malformed_rows_are_named(table: Path, rows: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason) as caught:
         read_labels(table)
     assert str(table) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "name"),
+    [(ISIC, "I,1,0,0,0,0,0,0", "MEL"), (HAM, "HAM_7,I,bcc,histo,,,", "dx")],
+)
+def test_a_column_that_stands_twice_is_refused(
+    table: Path, header: str, row: str, name: str
+) -> None:
+    table.write_text(f"{header},{name}\n{row},0\n")
+    with pytest.raises(DataError, match=rf"labels\.csv: has 2 columns called {name}; keep one"):
+        read_labels(table)
+    # A spreadsheet writes empty columns, which nothing reads.
+    table.write_text(f"{header},,\n{row},,\n")
+    assert len(read_labels(table)) == 1
+
+
+def test_isic_form_may_name_lesions(table: Path) -> None:
+    rows = ["A,1,0,0,0,0,0,0,L1", "B,1,0,0,0,0,0,0, L1 ", "C,0,1,0,0,0,0,0,L2"]
+    table.write_text("\n".join([f"{ISIC},lesion_id", *rows]) + "\n")
+    records = read_labels(table)
+    assert [record.lesion_id for record in records] == ["L1", "L1", "L2"]
+    assert names_lesions(records)
+    table.write_text("\n".join([ISIC, *(row.rpartition(",")[0] for row in rows)]) + "\n")
+    assert not names_lesions(read_labels(table))
+    table.write_text(f"{ISIC},lesion_id\nA,1,0,0,0,0,0,0,\n")
+    with pytest.raises(DataError, match="line 2: lesion_id is empty"):
+        read_labels(table)
+
+
+def test_a_lesion_has_one_diagnosis(table: Path) -> None:
+    told = "lesion L is mel in image A and nv in image B; make them agree"
+    table.write_text(f"{ISIC},lesion_id\nA,1,0,0,0,0,0,0,L\nB,0,1,0,0,0,0,0,L\n")
+    with pytest.raises(DataError, match=told):
+        read_labels(table)
+    table.write_text(f"{HAM}\nL,A,mel,histo,,,\nL,B,nv,histo,,,\n")
+    with pytest.raises(DataError, match=told):
+        read_labels(table)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".JPG", ".tif", ".webp"])
+def test_images_may_be_named_with_the_ending_of_their_file(table: Path, ending: str) -> None:
+    table.write_text(f"{ISIC}\nISIC_1{ending},1,0,0,0,0,0,0\nv1.5,1,0,0,0,0,0,0\n")
+    assert [record.image_id for record in read_labels(table)] == ["ISIC_1", "v1.5"]
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"image,MEL,NV\nI,1,0\n"])

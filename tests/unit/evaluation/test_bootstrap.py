@@ -127,6 +127,23 @@ def test_an_undefined_value_has_no_interval() -> None:
     assert np.isnan([estimate.value, estimate.low, estimate.high]).all()
 
 
+def test_one_lesion_whose_resamples_repeat_the_value_has_no_interval() -> None:
+    values = np.random.default_rng(0).normal(size=7)
+    result = bootstrap(
+        lambda weights: {
+            "mean": weights @ values / weights.sum(axis=1),
+            "all": weights.sum(axis=1) / weights.sum(axis=1),
+        },
+        groups=np.zeros(7),
+        rng=np.random.default_rng(0),
+    )
+    for grows in (False, True):
+        mean = result.estimate("mean", grows=grows)
+        assert mean.value == pytest.approx(values.mean())
+        assert np.isnan([mean.low, mean.high]).all()
+    assert result.estimate("all").repeated
+
+
 @pytest.mark.parametrize(("lesions", "known"), [(1, False), (2, False), (3, True)])
 def test_an_interval_needs_three_lesions_of_a_class(lesions: int, known: bool) -> None:
     of_class = np.arange(200) < lesions

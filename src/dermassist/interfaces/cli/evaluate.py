@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 
 DEFAULT_SEED = 0
 _TABLE_START = b"image,true,"
+CHOSEN_HERE = (
+    "The model's temperature, referral threshold and prediction sets were fitted on these images: "
+    "what they do here is not what they do on others"
+)
+LESIONS_NOT_NAMED = (
+    "The labels name no lesions, so each image counts as one: intervals are too narrow if several "
+    "images show the same lesion. A column lesion_id names them."
+)
 
 
 @dataclass(frozen=True)
@@ -96,13 +104,13 @@ def evaluate(
             help="Folder for a gallery of the worst mistakes with their heatmaps.", readable=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = DEFAULT_SEED,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = DEFAULT_SEED,
     model: Model = None,
     tta: Tta = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on its test fold, or on any labelled folder (--images and --labels)."""
-    from dermassist.answering import answer_records  # noqa: PLC0415 - keeps --help fast
+    from dermassist.answering import answer_records, check_masks  # noqa: PLC0415 - fast --help
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
 
     labelled = images is not None or labels is not None
@@ -111,15 +119,18 @@ def evaluate(
     classifier = Classifier.load(model, tta=tta)
     aspect = pixel_aspect_of(squeezed_from)
     if labelled:
-        subject = labelled_folder(images, labels, aspect)
+        subject = _with_lesions_told(labelled_folder(images, labels, aspect))
     else:
         subject = part_of_fold(data, splits, classifier, fold=fold, part=part, aspect=aspect)
+        if not subject.is_test_fold:
+            subject = replace(subject, description=f"{subject.description}. {CHOSEN_HERE}.")
     if aspect is not None:
         _check_squares(subject.records)
     if store and not subject.is_test_fold:
         raise ConfigError("--store takes the test fold of the splits that the model names")
     places = _Places(save, answers, errors)
     _check_places(places, classifier.manifest)
+    check_masks(subject.records)
     with progress("Images", len(subject.records)) as advance:
         answered = answer_records(
             subject.records,
@@ -135,7 +146,16 @@ def evaluate(
     if as_json:
         say_json(document)
     else:
-        _say_measured(document, measured)
+        _say_measured(document, measured, chosen_here=not labelled and not subject.is_test_fold)
+
+
+def _with_lesions_told(subject: Subject) -> Subject:
+    """Add to the description that lesions are not named, where they are not."""
+    from dermassist.data.label import names_lesions  # noqa: PLC0415
+
+    if names_lesions(subject.records):
+        return subject
+    return replace(subject, description=f"{subject.description} {LESIONS_NOT_NAMED}")
 
 
 def _check_places(places: _Places, manifest: Manifest) -> None:
@@ -149,7 +169,7 @@ def _check_places(places: _Places, manifest: Manifest) -> None:
         from dermassist.decisions import rules_of  # noqa: PLC0415
 
         rules_of(manifest)
-        check_replaceable(places.answers, "table of answers", _is_table)
+        check_replaceable(places.answers, "table of answers of an evaluation", _is_table)
         check_writable(places.answers)
     if places.errors is not None:
         from dermassist.gallery import check_gallery_place  # noqa: PLC0415
@@ -175,10 +195,15 @@ def _write(
 
 
 def _is_report(path: Path) -> bool:
-    return holds_keys(path, "protocol", "report")
+    """Tell whether ``--save`` wrote it; what ``protocol`` writes holds a report too."""
+    return holds_keys(path, "protocol", "bootstrap_seed", "report")
 
 
 def _is_table(path: Path) -> bool:
+    """Tell whether ``--answers`` wrote it; beside a trial's table lies how it was made."""
+    description = path.with_suffix(".json")
+    if description.is_file() and holds_keys(description, "trial", "predictions_sha256"):
+        return False
     with path.open("rb") as file:
         return file.read(len(_TABLE_START)) == _TABLE_START
 
@@ -248,16 +273,18 @@ def _store(bundle: Bundle, document: dict[str, Any], decisions: DecisionMeasures
     write_text(bundle.directory / MANIFEST_NAME, measured.to_json())
 
 
-def _say_measured(document: dict[str, Any], measured: _Measured) -> None:
+def _say_measured(document: dict[str, Any], measured: _Measured, *, chosen_here: bool) -> None:
     from dermassist.evaluation.table import render_text  # noqa: PLC0415
 
     say(f"Evaluated on: {document['protocol']}")
-    for table in _tables(measured):
+    if chosen_here:
+        say("Read no calibration error from it; decisions are not shown.")
+    for table in _tables(measured, decisions=not chosen_here):
         say("")
         say_lines(render_text(table))
 
 
-def _tables(measured: _Measured) -> Iterator[Table]:
+def _tables(measured: _Measured, *, decisions: bool) -> Iterator[Table]:
     from dermassist.evaluation.decision_tabulation import (  # noqa: PLC0415
         calibration_table,
         heatmap_table,
@@ -270,14 +297,16 @@ def _tables(measured: _Measured) -> Iterator[Table]:
         overall_table,
     )
 
-    report, decisions = measured.report, measured.decisions
+    report = measured.report
     yield overall_table(report)
     yield class_table(report)
     yield confusion_table(report)
-    yield calibration_table(decisions.error_before, decisions.error_after)
-    if decisions.referral is not None:
-        yield referral_table(decisions.referral)
-    if decisions.sets is not None:
-        yield set_table(decisions.sets)
+    if decisions:
+        does = measured.decisions
+        yield calibration_table(does.error_before, report.summary.overall.calibration_error)
+        if does.referral is not None:
+            yield referral_table(does.referral)
+        if does.sets is not None:
+            yield set_table(does.sets)
     if measured.heatmaps is not None:
         yield heatmap_table(measured.heatmaps)

@@ -24,6 +24,7 @@ from dermassist.interfaces.cli.option import (
     SplitFile,
 )
 from dermassist.interfaces.cli.output import progress, remark, say, say_json, say_lines
+from dermassist.interfaces.cli.place import check_replaceable, holds_keys
 from dermassist.interfaces.cli.requirement import require_training
 from dermassist.interfaces.cli.train import IMAGENET, RESUME_HINT, describe_init, initial_weights
 
@@ -100,6 +101,10 @@ def protocol(
     every = trials(name, dataset.records, read_splits(splits))
     wanted = _wanted(every, only)
     place = results / name.value
+    check_replaceable(
+        *(results / f"{name.value}.json", "result of a protocol", _is_result),
+        remedy="give another --results",
+    )
     if name is Protocol.PAPER:
         remark("The paper's protocol: lesions leak into its test part, which also selects.")
     tested = [trial for trial in every if is_tested(trial, place)]
@@ -146,6 +151,10 @@ def _remark_of(trial: str, line: str) -> None:
     remark(f"{trial}: {line}")
 
 
+def _is_result(path: Path) -> bool:
+    return holds_keys(path, "trials_of_protocol", "report")
+
+
 def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
     names = [trial.name for trial in every]
     unknown = set(only or ()) - set(names)
@@ -189,6 +198,8 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
 
     from dermassist.evaluation.decision_tabulation import (  # noqa: PLC0415
         calibration_table,
+        own_errors,
+        pooled_title,
         referral_table,
         set_table,
     )
@@ -206,7 +217,9 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
         return
     names = ", ".join(trial.name for trial in tested)
     say(f"{len(tested)} of {of} trials, answers pooled: {names}")
-    tables = [overall_table(figures.report), class_table(figures.report)]
+    networks, error = len(figures.each), figures.report.summary.overall.calibration_error
+    overall = overall_table(figures.report, title=f"Overall{pooled_title(networks)}")
+    tables = [overall, class_table(figures.report)]
     if figures.protocol == Protocol.PAPER.value:
         say(
             "Its temperature, threshold and sets were fitted on the images that it reports: read no"
@@ -214,12 +227,16 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
         say("calibration error from it; what they do is not shown.")
     else:
         tables += [
-            calibration_table(figures.error_before, figures.error_after),
+            calibration_table(figures.error_before, error, networks=networks),
             referral_table(figures.referral),
             set_table(figures.sets),
         ]
     for table in tables:
         say("")
         say_lines(render_text(table))
+    if networks > 1:
+        own = [trial.summary.overall.calibration_error.value for trial in figures.each]
+        say("")
+        say(own_errors(own, error.value))
     say("")
     say(f"Written to {path}, pictures to {place}")
