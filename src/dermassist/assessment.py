@@ -32,7 +32,9 @@ def assess(
     """Assess one dermatoscopic image.
 
     Args:
-        image: path, encoded bytes, RGB array or Pillow image.
+        image: path, encoded bytes, RGB array or Pillow image. Give the file or its bytes, not its
+            pixels, where answers are to be comparable: a JPEG file at least twice as large as
+            needed is decoded at a reduced scale, and its answer differs from its pixels'.
         classifier: a loaded model; by default the one that ships is loaded, so pass one when
             assessing more than one image.
         name: what the result calls the image; the file's name by default.

@@ -14,9 +14,18 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from dermassist.errors import ImageError
 from dermassist.imaging.colour import PixelRangeError, check_high_bytes, to_srgb
 
-#: Pillow's names; its JPEG reader also opens MPO.
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
-FORMATS_TEXT = "JPEG, PNG, TIFF, BMP, WebP or GIF"
+#: What to give, and the endings of such files. Errors and the uploaders of the app name these.
+ADVISED = {
+    "JPEG": ("jpg", "jpeg"),
+    "PNG": ("png",),
+    "TIFF": ("tif", "tiff"),
+    "BMP": ("bmp",),
+    "WebP": ("webp",),
+    "GIF": ("gif",),
+}
+#: Pillow's names; its JPEG reader also opens MPO. PPM is read, though advised to nobody.
+FORMATS = (*(name.upper() for name in ADVISED), "PPM")
+FORMATS_TEXT = " or ".join(", ".join(ADVISED).rsplit(", ", 1))
 _JPEG = {"JPEG", "MPO"}
 _END_OF_JPEG = b"\xff\xd9"
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from PIL import Image
 
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import BundleError, ConfigError
@@ -35,6 +36,8 @@ from dermassist.results import (
 )
 
 BATCH_SIZE = 16
+#: What holds one image, beside arrays. Some of it could be iterated, but not over images.
+_ONE_IMAGE = (RasterImage, Image.Image, PathLike, str, bytes, bytearray, memoryview)
 #: ONNX Runtime's severity "error": its warnings concern graph optimisation, not results.
 _LOG_ERRORS_ONLY = 3
 #: Whether rows and columns run backwards in each copy of a view.
@@ -115,7 +118,9 @@ class Classifier:
         """Answer one image.
 
         Args:
-            image: path, encoded bytes, RGB array or Pillow image.
+            image: path, encoded bytes, RGB array or Pillow image. Give the file or its bytes, not
+                its pixels, where answers are to be comparable: a JPEG file at least twice as large
+                as needed is decoded at a reduced scale, and its answer differs from its pixels'.
             pixel_aspect: width of a pixel divided by its height; 4/3 for a 4:3 image that was
                 squeezed to a square.
 
@@ -134,12 +139,13 @@ class Classifier:
         """Answer many images in order, ``batch_size`` in one forward pass.
 
         Raises:
-            ConfigError: ``batch_size`` is below 1, or ``images`` is one image.
+            ConfigError: ``batch_size`` is no whole number of at least 1, or ``images`` is one
+                image; an array of pixels of up to three dimensions counts as one.
             ImageError: an image cannot be read, when its batch's turn comes; those of earlier
                 batches were answered.
         """
         check_batch_size(batch_size)
-        if isinstance(images, str | bytes | PathLike):
+        if _is_one_image(images):
             raise ConfigError("images must be several, such as a list; predict answers one")
         views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
         # A generator of its own, because one begins only when its first answer is asked for.
@@ -263,8 +269,10 @@ def check_batch_size(batch_size: int) -> None:
     """Refuse a number of images that no forward pass can take.
 
     Raises:
-        ConfigError: it is below 1.
+        ConfigError: it is no whole number, or below 1.
     """
+    if not isinstance(batch_size, int | np.integer):
+        raise ConfigError(f"batch_size must be a whole number, got {batch_size!r}")
     if batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
 
@@ -273,6 +281,13 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities along the last axis, safe for large logits."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _is_one_image(images: object) -> bool:
+    if isinstance(images, np.ndarray):
+        # Of names or paths an array is as good as a list.
+        return images.ndim <= 3 and bool(np.issubdtype(images.dtype, np.number))
+    return isinstance(images, _ONE_IMAGE)
 
 
 def _load_anew(

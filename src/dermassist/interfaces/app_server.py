@@ -15,8 +15,10 @@ from dermassist.interfaces.app_settings import (
     LARGEST_UPLOAD_MB,
     MODEL_VARIABLE,
     check_address,
+    model_folder,
     password,
 )
+from dermassist.model.bundle import read_bundle
 
 PROGRAM = Path(__file__).parent / "web" / "program.py"
 SERVED = PROGRAM.with_name("asgi.py")
@@ -39,11 +41,17 @@ OPTIONS: dict[str, str | int | bool] = {
 }
 
 
-def check_startable(address: str, port: int) -> None:
+def check_startable(address: str, port: int, *, model: Path | None = None) -> None:
     """Refuse to start the app where it could not run, or would be open to anybody.
+
+    Args:
+        address: to listen on.
+        port: to listen on.
+        model: folder of a bundle; by default what ``DERMASSIST_MODEL`` names, or what ships.
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
+        BundleError: the model is missing, changed or of another schema.
         ConfigError: the address is open to others and no password is set, the one that is set is
             refused, or something listens at the address and port already.
     """
@@ -52,6 +60,8 @@ def check_startable(address: str, port: int) -> None:
     check_address(address)
     # On this machine's own address too: every page would fail on one that is too short.
     password()
+    # The app loads it with the first image, which is late to learn that there is none.
+    read_bundle(model or model_folder())
     _check_free(address, port)
 
 
@@ -81,9 +91,9 @@ def serve(
 
     Raises:
         MissingExtraError: the extra ``app`` is not installed.
-        ConfigError: as for ``check_startable``.
+        BundleError, ConfigError: as for ``check_startable``.
     """
-    check_startable(address, port)
+    check_startable(address, port, model=model)
     chosen = {} if model is None else {MODEL_VARIABLE: str(model)}
     started = command(address=address, port=port)
     environment = {**os.environ, **chosen}

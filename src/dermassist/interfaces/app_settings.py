@@ -76,6 +76,12 @@ def check_address(address: str | None) -> None:
         )
 
 
+def model_folder() -> Path | None:
+    """Return the folder that ``DERMASSIST_MODEL`` names; ``None`` means the model that ships."""
+    given = os.environ.get(MODEL_VARIABLE)
+    return Path(given) if given else None
+
+
 def cases_folder() -> Path:
     """Return the folder of the case book: ``DERMASSIST_CASES``, or the user's data folder."""
     given = os.environ.get(CASES_VARIABLE)

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from dermassist.errors import BundleError
 from dermassist.interfaces import app_server
 from dermassist.interfaces.cli.exit_status import ExitStatus
-from dermassist.model.bundle import default_directory
+from dermassist.model.bundle import GRAPH_NAME, default_directory, write_bundle
 
+from ...conftest import tiny_graph, tiny_manifest
 from .conftest import Run
 
 
@@ -49,6 +51,39 @@ def test_a_port_that_is_taken_is_not_named(run: Run) -> None:
     assert "choose another --port" in outcome.complaint
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_address_of_an_app_without_a_model_is_not_named(
+    run: Run, port_free: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: bool
+) -> None:
+    # Not what would serve until somebody ended it, should the model be accepted.
+    monkeypatch.setattr(app_server, "serve", lambda **_: 0)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if changed:
+        write_bundle(folder, tiny_manifest(), {GRAPH_NAME: tiny_graph()})
+        (folder / GRAPH_NAME).write_bytes(tiny_graph(seed=1))
+    monkeypatch.setenv("DERMASSIST_MODEL", str(folder))
+    outcome = run("app")
+    assert (outcome.status, outcome.out) == (ExitStatus.MODEL, "")
+    reason = "does not match its hash" if changed else "holds no model"
+    assert str(folder) in outcome.complaint
+    assert reason in outcome.complaint
+
+
+def test_the_model_that_was_chosen_is_the_one_that_is_checked(
+    port_free: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    monkeypatch.setenv("DERMASSIST_MODEL", str(tmp_path))
+    app_server.check_startable("localhost", 8501, model=tiny_bundle)
+    with pytest.raises(BundleError, match="holds no model"):
+        app_server.check_startable("localhost", 8501)
+    # As if it were not set.
+    monkeypatch.setenv("DERMASSIST_MODEL", "")
+    app_server.check_startable("localhost", 8501)
+    with pytest.raises(BundleError, match="holds no model"):
+        app_server.serve(model=tmp_path)
+
+
 def test_the_app_is_started_with_the_variant_for_mirrored_views(
     run: Run, port_free: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +106,7 @@ def test_the_app_is_started_with_the_variant_for_mirrored_views(
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere no process becomes another")
 def test_the_program_becomes_the_app_and_tells_it_which_model_to_load(
-    port_free: None, monkeypatch: pytest.MonkeyPatch
+    port_free: None, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
 ) -> None:
     given: list[dict[str, str]] = []
 
@@ -87,16 +122,17 @@ def test_the_program_becomes_the_app_and_tells_it_which_model_to_load(
     monkeypatch.setattr(os, "execve", become)
     # It would serve until somebody ended it.
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process beside it"))
-    monkeypatch.setenv("DERMASSIST_MODEL", "named")
-    for model in (None, Path("chosen")):
+    monkeypatch.setenv("DERMASSIST_MODEL", str(tiny_bundle))
+    for model in (None, default_directory()):
         with pytest.raises(BecameError):
             app_server.serve(model=model)
-    assert [environment["DERMASSIST_MODEL"] for environment in given] == ["named", "chosen"]
+    models = [environment["DERMASSIST_MODEL"] for environment in given]
+    assert models == [str(tiny_bundle), str(default_directory())]
     assert "PATH" in given[0]
 
 
 def test_where_no_process_becomes_another_the_apps_status_is_returned(
-    port_free: None, monkeypatch: pytest.MonkeyPatch
+    port_free: None, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
 ) -> None:
     given: list[dict[str, str]] = []
 
@@ -109,6 +145,6 @@ def test_where_no_process_becomes_another_the_apps_status_is_returned(
 
     monkeypatch.setattr(app_server, "BECOMES_THE_APP", False)
     monkeypatch.setattr(subprocess, "run", note)
-    assert app_server.serve(model=Path("chosen")) == 3
+    assert app_server.serve(model=tiny_bundle) == 3
     assert app_server.serve() == 0
-    assert given[0]["DERMASSIST_MODEL"] == "chosen"
+    assert given[0]["DERMASSIST_MODEL"] == str(tiny_bundle)

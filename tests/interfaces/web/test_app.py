@@ -19,13 +19,15 @@ from typing import Any
 import pypdf
 import pytest
 import streamlit as st
+from PIL import Image
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook, Outcome
 from dermassist.cases.database import FILE_NAME
 from dermassist.diagnosis import DIAGNOSES
-from dermassist.errors import CaseError
+from dermassist.errors import CaseError, ImageError
 from dermassist.explain.words import percent
+from dermassist.imaging import read_image
 from dermassist.interfaces.cli import _run
 from dermassist.interfaces.web.downloads import Offer
 from dermassist.interfaces.web.screens.batch import Batch, distinct, short_remarks
@@ -229,6 +231,28 @@ def test_an_image_that_could_not_be_kept_is_answered_and_says_so(
     assert "Not saved in the case book: the disk is full" in app.error[0].value.replace("\\", "")
     assert not app.success
     assert app.run().metric
+
+
+@pytest.mark.parametrize("page", [None, "batch"])
+def test_every_format_that_is_advised_can_be_chosen_and_is_answered(
+    open_app: Open, book: CaseBook, page: str | None
+) -> None:
+    with pytest.raises(ImageError) as refused:
+        read_image(b"no image")
+    advised = re.findall(r"JPEG|PNG|TIFF|BMP|WebP|GIF", str(refused.value))
+    assert len(advised) == 6
+    app = open_app(page)
+    offered = app.file_uploader[0].proto.type
+    files = {}
+    for place, kind in enumerate(advised):
+        file = io.BytesIO()
+        Image.open(io.BytesIO(photo_of(place))).save(file, kind.upper())
+        ending = next(each for each in offered if kind.lower().startswith(each[1:4]))
+        files[f"lesion{ending}"] = file.getvalue()
+    app = batch_of(app, files) if page == "batch" else upload_all(app, files)
+    assert not app.exception
+    assert not app.error
+    assert {summary.image_name for summary in book.search()} == set(files)
 
 
 def test_the_sample_is_labelled_and_not_kept(open_app: Open, book: CaseBook) -> None:
@@ -627,12 +651,16 @@ def test_who_cannot_see_the_charts_of_the_model_gets_their_numbers(
     assert "none of these images" not in texts(app)
     assert (
         "No weights were chosen on these images. The rules for referral and prediction sets were "
-        "revised after earlier versions had been measured on them."
+        "revised after earlier versions had been measured on them, and one version was withdrawn "
+        "after it had been."
     ) in texts(app)
     measured = read_measured(Classifier.load().manifest)
     assert measured is not None
     report = measured.report
     tables = [frame.value for frame in app.dataframe]
+    # One error has one interval, wherever it stands.
+    rows = {row[0]: row[1] for table in tables for row in table.to_numpy()}
+    assert rows["With temperature"] == rows["Expected calibration error (15 bins)"]
     confusion = next(table for table in tables if table.columns[0].startswith("True"))
     assert [[int(cell) for cell in row[1:-1]] for row in confusion.to_numpy()] == [
         list(row) for row in report.confusion

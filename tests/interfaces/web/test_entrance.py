@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tomllib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_a_password_that_is_too_short_is_refused_at_the_start(
     assert not app.exception
     assert "must have at least 8 characters" in app.error[0].value
     assert not app.button
+
+
+@pytest.mark.parametrize("page", ["model", "guide"])
+def test_what_keeps_a_page_from_being_shown_is_said_in_its_place(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str
+) -> None:
+    monkeypatch.setenv("DERMASSIST_MODEL", str(tmp_path))
+    # AppTest cannot walk from page to page, so that the page stands where the first one does.
+    shown = getattr(import_module(f"dermassist.interfaces.web.screens.{page}"), f"{page}_page")
+    monkeypatch.setattr("dermassist.interfaces.web.screens.analyse.analyse_page", shown)
+    app = open_app()
+    assert not app.exception
+    (error,) = app.error
+    assert "holds no model (manifest.json is missing)" in error.value.replace("\\", "")
 
 
 def test_a_port_that_another_program_listens_at_is_refused_before_it_is_named() -> None:

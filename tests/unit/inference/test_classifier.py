@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
@@ -107,12 +109,37 @@ def test_a_batch_stops_at_a_bad_image_after_answering_earlier_batches(
         next(answers)
 
 
-@pytest.mark.parametrize("one", ["lesion.jpg", b"bytes", Path("lesion.jpg")])
-def test_one_image_is_not_taken_for_several(
-    classifier: Classifier, one: str | bytes | Path
-) -> None:
+@pytest.mark.parametrize(
+    "one",
+    [
+        "lesion.jpg",
+        Path("lesion.jpg"),
+        b"bytes",
+        bytearray(b"bytes"),
+        memoryview(b"bytes"),
+        Image.fromarray(LESIONS[0]),
+        read_image(LESIONS[0]),
+        LESIONS[0],
+        LESIONS[0][..., 0],
+        LESIONS[0][0, 0],
+        LESIONS[0] / 255.0,
+    ],
+    ids=lambda one: f"{type(one).__name__}{getattr(one, 'shape', '')}",
+)
+def test_one_image_is_not_taken_for_several(classifier: Classifier, one: Any) -> None:
     with pytest.raises(ConfigError, match="images must be several"):
-        classifier.predict_batch(one)  # type: ignore[arg-type]
+        classifier.predict_batch(one)
+
+
+def test_an_array_of_images_or_of_their_paths_holds_several(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{k}.png" for k in range(2)]
+    for path, pixels in zip(paths, LESIONS, strict=False):
+        Image.fromarray(pixels).save(path)
+    given: tuple[Any, ...] = (np.stack(LESIONS[:2]), np.array(paths), np.array([*map(str, paths)]))
+    wanted = list(classifier.predict_batch(LESIONS[:2]))
+    assert [list(classifier.predict_batch(images)) for images in given] == [wanted] * 3
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
@@ -128,6 +155,19 @@ def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size:
     # At the call, as long as nobody asks for an answer.
     with pytest.raises(ConfigError, match=f"batch_size must be at least 1, got {batch_size}"):
         classifier.predict_batch(LESIONS, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [2.5, 2.0, "2", None])
+def test_a_batch_size_that_is_no_whole_number_is_refused(
+    classifier: Classifier, batch_size: Any
+) -> None:
+    with pytest.raises(ConfigError, match="batch_size must be a whole number, got "):
+        classifier.predict_batch(LESIONS, batch_size=batch_size)
+
+
+def test_a_batch_size_may_be_a_number_of_numpys(classifier: Classifier) -> None:
+    size: Any = np.int64(2)
+    assert len(list(classifier.predict_batch(LESIONS, batch_size=size))) == len(LESIONS)
 
 
 def test_no_images_are_no_answers(classifier: Classifier) -> None:
@@ -232,6 +272,23 @@ def test_the_model_is_named_by_its_manifest(classifier: Classifier, tiny_bundle:
 
 def test_an_image_that_was_read_before_gives_the_same_answer(classifier: Classifier) -> None:
     assert classifier.predict(read_image(LESIONS[2])) == classifier.predict(LESIONS[2])
+
+
+def test_a_jpeg_is_answered_alike_as_path_and_bytes_but_not_as_pixels(
+    classifier: Classifier, lesion: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    # What README and docstrings say of it. Twice as large as needed, it is decoded at half scale.
+    path = tmp_path / "lesion.jpg"
+    Image.fromarray(lesion).save(path)
+    encoded = path.read_bytes()
+    of_file = classifier.predict(path)
+    with Image.open(path) as opened:
+        of_pixels = classifier.predict(np.asarray(opened))
+    assert classifier.predict(encoded) == of_file
+    with Image.open(path) as opened:
+        assert classifier.predict(opened) == of_pixels
+    assert of_pixels.probabilities != of_file.probabilities
+    np.testing.assert_allclose(of_pixels.probabilities, of_file.probabilities, atol=0.05)
 
 
 def test_a_letterbox_model_sees_the_whole_image() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -25,13 +24,12 @@ def serve(
         shown_address,
     )
     from dermassist.interfaces.app_server import serve as serve_app  # noqa: PLC0415
-    from dermassist.interfaces.app_settings import MODEL_VARIABLE, cases_folder  # noqa: PLC0415
+    from dermassist.interfaces.app_settings import cases_folder, model_folder  # noqa: PLC0415
     from dermassist.model.bundle import bundle_directory  # noqa: PLC0415
 
-    named = os.environ.get(MODEL_VARIABLE)
-    model = bundle_directory(named, tta=True) if tta else None
+    model = bundle_directory(model_folder(), tta=True) if tta else None
     # Before the address is named: it would be that of nothing.
-    check_startable(address, port)
+    check_startable(address, port, model=model)
     place = f"http://{shown_address(address)}:{port}"
     say(f"Open {place} in a browser. Cases are kept in {cases_folder()}.")
     status = serve_app(address=address, port=port, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dermassist.errors import ConfigError
+from dermassist.errors import ConfigError, DermAssistError
 from dermassist.interfaces.app_settings import check_address, password
 from dermassist.interfaces.web.case_forms import forget_forms
 from dermassist.interfaces.web.downloads import withdraw_all
@@ -15,6 +15,7 @@ from dermassist.interfaces.web.screens.cases import cases_page
 from dermassist.interfaces.web.screens.guide import guide_page
 from dermassist.interfaces.web.screens.model import model_page
 from dermassist.interfaces.web.style import STYLE
+from dermassist.interfaces.web.text import escaped
 
 _PAGE = "page drawn"
 
@@ -49,7 +50,11 @@ def main() -> None:
         st.session_state[_PAGE] = chosen.title
         withdraw_all()
         forget_forms()
-    chosen.run()
+    try:
+        chosen.run()
+    except DermAssistError as error:
+        # Streamlit would hide what its text says, and advise to ask others.
+        st.error(escaped(str(error), longest=600))
 
 
 if __name__ == "__main__":

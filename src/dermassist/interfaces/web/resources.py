@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from dermassist.cases import CaseBook
 from dermassist.inference.classifier import Classifier
-from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, MODEL_VARIABLE, cases_folder
+from dermassist.interfaces.app_settings import CASES_URL_VARIABLE, cases_folder, model_folder
 from dermassist.measured import KnownFigures, read_figures
 
 
@@ -32,10 +31,10 @@ class Model:
 @st.cache_resource(show_spinner="Loading the model")
 def model() -> Model:
     """Load the model once for all sessions."""
-    directory = os.environ.get(MODEL_VARIABLE)
-    classifier = Classifier.load(Path(directory) if directory else None)
+    directory = model_folder()
+    classifier = Classifier.load(directory)
     # Figures of another version do not keep a model from answering.
-    return Model(classifier, read_figures(classifier.manifest), ships=not directory)
+    return Model(classifier, read_figures(classifier.manifest), ships=directory is None)
 
 
 @st.cache_resource(show_spinner="Opening the case book")

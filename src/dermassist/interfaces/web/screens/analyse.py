@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
+from dermassist.imaging.decoding import ADVISED
 from dermassist.interfaces.app_settings import LARGEST_UPLOAD_MB, MOST_ANALYSED
 from dermassist.interfaces.web.belonging import mismatch_words, person_of
 from dermassist.interfaces.web.patient_form import (
@@ -34,7 +35,7 @@ from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 from dermassist.sample import SAMPLE_NAME, SAMPLE_WORDS, sample_path
 
-UPLOAD_TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
+UPLOAD_TYPES = [ending for endings in ADVISED.values() for ending in endings]
 _ANALYSES, _ROUND, _INTAKES, _NUMBERS = "analyses", "round", "intakes", "image numbers"
 _LOOKED_AT, _OPENED = "looked at", "opened"
 #: Whether no answer is shown until there is a new one or one is asked for again, and which is.

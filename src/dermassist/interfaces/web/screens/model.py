@@ -13,6 +13,7 @@ from dermassist.evaluation.decision_tabulation import (
     set_table,
 )
 from dermassist.evaluation.document import from_document
+from dermassist.evaluation.report import EvaluationReport
 from dermassist.evaluation.table import Table
 from dermassist.evaluation.tabulation import (
     class_table,
@@ -41,7 +42,7 @@ UNSEEN = "No weights were chosen on these images."
 #: Of the model that ships.
 REVISED = (
     "The rules for referral and prediction sets were revised after earlier versions had been "
-    "measured on them."
+    "measured on them, and one version was withdrawn after it had been."
 )
 
 
@@ -91,7 +92,7 @@ def _show_measured(measured: Measured, manifest: Manifest, *, ships: bool) -> No
     st.markdown(f"On {escaped(measured.protocol, longest=300)}. {seen}")
     _show_table(overall_table(measured.report))
     _show_table(class_table(measured.report))
-    _show_decisions(manifest)
+    _show_decisions(manifest, measured.report)
     if measured.heatmaps is not None:
         _show_table(heatmap_table(measured.heatmaps))
     st.subheader("Confusion matrix", anchor=False)
@@ -114,7 +115,7 @@ def _show_measured(measured: Measured, manifest: Manifest, *, ships: bool) -> No
             _show_table(subgroup_table(measured.report, attribute))
 
 
-def _show_decisions(manifest: Manifest) -> None:
+def _show_decisions(manifest: Manifest, report: EvaluationReport) -> None:
     document = (manifest.metrics or {}).get("decisions")
     if document is None:
         st.markdown("Temperature, referral threshold and prediction sets: not measured.")
@@ -128,7 +129,9 @@ def _show_decisions(manifest: Manifest) -> None:
             "`dermassist evaluate --store`."
         )
         return
-    _show_table(calibration_table(measures.error_before, measures.error_after))
+    # The report's own: one error is not printed with the intervals of two draws.
+    after = report.summary.overall.calibration_error
+    _show_table(calibration_table(measures.error_before, after))
     if measures.referral is not None:
         _show_table(referral_table(measures.referral))
     if measures.sets is not None:
