@@ -19,6 +19,8 @@ Precision = Literal["mixed", "float32"]
 Framing = Literal["window", "random_resized_crop"]
 Mixing = Literal["none", "mixup", "cutmix"]
 Section = TypeVar("Section", bound="DataclassInstance")
+#: Times a million, which sets the epochs' seeds apart, it is still a seed that PyTorch takes.
+LARGEST_SEED = 2**43
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class AugmentationSection:
             random part of the area (Szegedy et al., CVPR 2015) and stretches it.
         rotation_degrees: largest turn to either side; 180 is any angle.
         flips: mirror horizontally and vertically, each with probability 1/2.
-        scale: smallest and largest side of the window, in short sides of the image; for
-            ``random_resized_crop`` smallest and largest share of the area.
+        scale: smallest and largest side of the window, in sides of the square that is served
+            (short sides of the image, unless the preprocessing's ``fit`` is above 0); for
+            ``random_resized_crop``, which knows no ``fit``, smallest and largest share of the area.
         zoom: largest relative enlargement or reduction on top of the crop.
         shift: largest displacement of the window's centre, in sides of the window.
         stretch: largest relative change of the window's aspect ratio.
@@ -112,7 +115,8 @@ class OptimisationSection:
             images: 0 none, 0.5 square root, 1 balanced.
         logit_adjustment: adds this multiple of the log class frequencies to the logits in
             training: 0 none, 1 as for classes of equal frequency.
-        label_smoothing: 0 to below 1.
+        label_smoothing: 0 to below 1. As in PyTorch's ``CrossEntropyLoss``, what it gives a class
+            is multiplied by the class's weight; see ``LesionLoss``.
         layer_decay: a feature layer learns this much slower than the one after it; 1 is off.
         ema_decay: of the exponential moving average of the weights, a step; 0 is off.
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
@@ -123,7 +127,7 @@ class OptimisationSection:
         class_cap: images of one class that an epoch shows at most, drawn anew for each; their
             weight in the loss grows as much as they are fewer. 0 shows all.
         validate_every: epochs from one validation to the next; divides the number of epochs.
-        seed: of everything random.
+        seed: of everything random, 0 to ``LARGEST_SEED``.
     """
 
     epochs: int = 20
@@ -158,7 +162,7 @@ class OptimisationSection:
         check_range("layer_decay", self.layer_decay, low=0.1, high=1.0)
         check_range("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
         check_range("ema_decay", self.ema_decay, low=0.0, below=1.0)
-        check_range("seed", self.seed, low=0)
+        check_range("seed", self.seed, low=0, high=LARGEST_SEED)
         _check_choice("scheduler", self.scheduler, get_args(Scheduler))
         _check_choice("precision", self.precision, get_args(Precision))
         check_range("class_cap", self.class_cap, low=0)

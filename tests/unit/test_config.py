@@ -116,7 +116,14 @@ def test_the_paper_configuration_is_the_paper() -> None:
         ({"optimisation": {"epochs": 3.0}}, r"optimisation\.epochs must be of type int, got 3\.0"),
         ({"optimisation": {"epochs": True}}, r"optimisation\.epochs must be of type int, got True"),
         ({"optimisation": {"epochs": 0}}, r"^file: optimisation\.epochs must be from 1, got 0"),
-        ({"optimisation": {"seed": -1}}, r"optimisation\.seed must be from 0, got -1"),
+        (
+            {"optimisation": {"seed": -1}},
+            r"optimisation\.seed must be from 0 to 8796093022208, got -1",
+        ),
+        (
+            {"optimisation": {"seed": 2**63}},
+            r"optimisation\.seed must be from 0 to 8796093022208, got 9223372036854775808",
+        ),
         ({"optimisation": {"batch_size": 1}}, r"optimisation\.batch_size must be from 2, got 1"),
         ({"optimisation": {"scheduler": "cosine"}}, r"optimisation\.scheduler must be one of plat"),
         ({"optimisation": {"scheduler": ["plateau"]}}, r"optimisation\.scheduler must be one of"),

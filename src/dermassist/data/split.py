@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dermassist.config import check_range
 from dermassist.data.ham10000 import Record
 from dermassist.errors import DataError, MissingExtraError
 from dermassist.storage import write_text
@@ -26,6 +27,8 @@ FOLDS = 5
 #: One in ten of the lesions outside the test fold is validation.
 VALIDATION_SHARE = 10
 PAPER_TEST_SHARE = 0.2
+#: scikit-learn takes 32 bits; the validation parts use the seeds after the given one.
+LARGEST_SEED = 2**32 - 1 - FOLDS
 
 
 class Part(StrEnum):
@@ -88,12 +91,15 @@ def make_splits(records: Sequence[Record], *, seed: int) -> Splits:
 
     Args:
         records: what to split; records of one lesion stay together in the grouped folds.
-        seed: of the random generator; the same seed and records give the same splits.
+        seed: of the random generator, 0 to ``LARGEST_SEED``; the same seed and records give the
+            same splits.
 
     Raises:
+        ConfigError: the seed is out of its range.
         MissingExtraError: scikit-learn is not installed.
         DataError: there are too few lesions to split.
     """
+    check_range("seed", seed, low=0, high=LARGEST_SEED)
     lesions = np.array([record.lesion_id for record in records])
     if len(set(lesions)) < FOLDS * VALIDATION_SHARE:
         raise DataError(
@@ -146,7 +152,7 @@ def read_splits(path: Path) -> Splits:
             f"{path}: no such split file; make one with  dermassist data split"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is not a split file ({error!r})") from error
+        raise DataError(f"{path}: is not a split file ({error!r:.200})") from error
     if splits.sha256 != stated:
         raise DataError(f"{path}: does not match its hash; it was changed, make it again")
     return splits

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -48,21 +50,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file cannot be read, or only by executing code that it holds.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such weights file") from None
-    except pickle.UnpicklingError:
-        raise WeightsError(
-            f"{path}: is damaged or holds more than tensors, so it is not opened; "
-            "give a plain state dict or a .safetensors file"
-        ) from None
-    except _DAMAGE as error:
-        raise WeightsError(
-            f"{path}: cannot be read as weights ({error}); copy or download it again"
-        ) from error
+    content = read_content(path)
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds no state dict")
@@ -74,6 +62,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise WeightsError(f"{path}: holds no tensors")
     return tensors
+
+
+def read_content(path: Path) -> Any:
+    """Read what a file of weights holds: its tensors by name, or what a checkpoint says besides.
+
+    Raises:
+        WeightsError: the file cannot be read, or only by executing code that it holds.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except pickle.UnpicklingError:
+        raise WeightsError(
+            f"{path}: is damaged or holds more than tensors, so it is not opened; "
+            "give a plain state dict or a .safetensors file"
+        ) from None
+    except _DAMAGE as error:
+        raise WeightsError(
+            f"{path}: cannot be read as weights ({error}); copy or download it again"
+        ) from error
 
 
 def read_imagenet_weights() -> dict[str, Tensor]:
@@ -121,7 +132,22 @@ def load_weights(network: MobileNetV2, state: dict[str, Tensor]) -> tuple[str, .
 
 
 def write_weights(network: MobileNetV2, path: Path) -> None:
-    """Write a plain state dict that ``torch.load(..., weights_only=True)`` reads."""
-    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    """Write a plain state dict that ``torch.load(..., weights_only=True)`` reads.
+
+    Raises:
+        OSError: as of ``write_content``.
+    """
+    write_content({k: v.detach().cpu() for k, v in network.state_dict().items()}, path)
+
+
+def write_content(content: dict[str, Any], path: Path) -> None:
+    """Write what ``torch.load`` reads, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to. It names ``path``.
+    """
+    # PyTorch itself writes into memory alone: of a full disk it says only "unexpected pos".
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getbuffer())

@@ -31,11 +31,23 @@ def augment(
     settings: AugmentationSection,
     *,
     fill: Fill,
+    fit: float,
     random: np.random.Generator,
 ) -> Image:
-    """Return a random view ``(size, size, 3)`` uint8 of a field ``(H, W, 3)`` uint8."""
-    reduced = _reduce(field, size_px)
-    matrix = _view_to_field(reduced.shape[:2], size_px, settings, random)
+    """Return a random view ``(size, size, 3)`` uint8 of a field ``(H, W, 3)`` uint8.
+
+    Args:
+        field: the whole image in true proportions.
+        size_px: side of the view.
+        settings: what is drawn, and how far it goes.
+        fill: what stands outside the image.
+        fit: of the preprocessing, 0 to 1: the window varies about the square that serving takes.
+            A random resized crop is a share of the area and has no such square.
+        random: all chance comes from it.
+    """
+    served = _served_side(field.shape, fit if settings.framing == "window" else 0.0)
+    reduced = _reduce(field, size_px / served)
+    matrix = _view_to_field(reduced.shape, size_px, settings, random, fit=fit)
     view = cv2.warpAffine(
         reduced,
         matrix,
@@ -49,22 +61,32 @@ def augment(
     return _erase(coloured, random) if random.random() < settings.erasing else coloured
 
 
-def _reduce(field: Image, size_px: int) -> Image:
+def _served_side(shape: tuple[int, ...], fit: float) -> float:
+    """Return the side of the square that serving takes, in pixels of a field; see ``to_view``."""
+    short, long = sorted(shape[:2])
+    side: float = short ** (1.0 - fit) * long**fit
+    return side
+
+
+def _reduce(field: Image, scale: float) -> Image:
     """Shrink a field by area where the view needs less detail, so that the warp does not alias."""
     height, width = field.shape[:2]
-    scale = size_px / min(height, width)
     if scale >= 1.0:
         return field
-    target = (round(width * scale), round(height * scale))
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(field, target, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _view_to_field(
-    shape: tuple[int, ...], size_px: int, settings: AugmentationSection, random: np.random.Generator
+    shape: tuple[int, ...],
+    size_px: int,
+    settings: AugmentationSection,
+    random: np.random.Generator,
+    *,
+    fit: float,
 ) -> NDArray[np.float64]:
     """Draw the affine map from pixels of the view to pixels of the field, ``(2, 3)``."""
-    height, width = shape[0], shape[1]
-    side_x, side_y, centre_x, centre_y = _draw_window(height, width, settings, random)
+    side_x, side_y, centre_x, centre_y = _draw_window(shape, settings, random, fit=fit)
     angle = math.radians(random.uniform(-settings.rotation_degrees, settings.rotation_degrees))
     flip_x, flip_y = random.choice((-1.0, 1.0), 2) if settings.flips else (1.0, 1.0)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -75,14 +97,19 @@ def _view_to_field(
 
 
 def _draw_window(
-    height: int, width: int, settings: AugmentationSection, random: np.random.Generator
+    shape: tuple[int, ...],
+    settings: AugmentationSection,
+    random: np.random.Generator,
+    *,
+    fit: float,
 ) -> tuple[float, float, float, float]:
     """Draw sides and centre of the window, in pixels of the field."""
+    height, width = shape[0], shape[1]
     zoom = 1.0 + random.uniform(-settings.zoom, settings.zoom)
     if settings.framing == "random_resized_crop":
         return _draw_resized_crop(height, width, settings, zoom, random)
     low, high = settings.scale
-    side = min(height, width) * zoom * math.exp(random.uniform(math.log(low), math.log(high)))
+    side = _served_side(shape, fit) * zoom * math.exp(random.uniform(math.log(low), math.log(high)))
     stretch = math.exp(random.uniform(-1.0, 1.0) * math.log1p(settings.stretch) / 2.0)
     shift_x, shift_y = random.uniform(-settings.shift, settings.shift, 2) * side
     centre_x, centre_y = (width - 1) / 2.0 + shift_x, (height - 1) / 2.0 + shift_y

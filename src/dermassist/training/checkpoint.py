@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from dermassist.storage import replacing
+from dermassist.model.weights import WeightsError, read_content, write_content
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -25,9 +24,25 @@ class WholeCheckpointIO(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,  # noqa: ARG002 - Lightning's signature
     ) -> None:
-        """Write a checkpoint whole or not at all."""
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        """Write a checkpoint whole or not at all.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to. It names ``path``.
+        """
+        write_content(checkpoint, Path(path))
+
+
+def read_epochs(path: Path) -> int:
+    """Return how many epochs a training had finished when it wrote a checkpoint at an epoch's end.
+
+    Raises:
+        WeightsError: the file cannot be read, or is no checkpoint.
+    """
+    content = read_content(path)
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    if not isinstance(epoch, int):
+        raise WeightsError(f"{path}: is no checkpoint of a training")
+    return epoch + 1  # Lightning counts from 0
 
 
 class MovableCheckpoint(ModelCheckpoint):

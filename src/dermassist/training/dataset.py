@@ -106,10 +106,18 @@ def shown_positions(labels: Sequence[int], *, cap: int, seed: int, epoch: int) -
 
 
 def training_transform(
-    settings: AugmentationSection, size_px: int, *, fill: Fill, seed: int, epoch: int
+    settings: AugmentationSection,
+    size_px: int,
+    *,
+    fill: Fill,
+    fit: float,
+    seed: int,
+    epoch: int,
 ) -> Transform:
     """Return random views; each depends on nothing but seed, epoch and position."""
-    return partial(_augmented, settings=settings, size_px=size_px, fill=fill, key=(seed, epoch))
+    return partial(
+        _augmented, settings=settings, size_px=size_px, fill=fill, fit=fit, key=(seed, epoch)
+    )
 
 
 def serving_transform(preprocessing: Preprocessing) -> Transform:
@@ -124,10 +132,11 @@ def _augmented(
     settings: AugmentationSection,
     size_px: int,
     fill: Fill,
+    fit: float,
     key: tuple[int, int],
 ) -> NDArray[np.uint8]:
     random = np.random.default_rng((*key, position))
-    return augment(field, size_px, settings, fill=fill, random=random)
+    return augment(field, size_px, settings, fill=fill, fit=fit, random=random)
 
 
 def _centred(

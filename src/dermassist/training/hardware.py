@@ -6,12 +6,40 @@ import ctypes
 import sys
 
 import torch
+from lightning.pytorch.accelerators import AcceleratorRegistry
+
+from dermassist.errors import ConfigError
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 #: Instruction sets with which bfloat16 trains faster than float32. AVX-512's is not one of them:
 #: with it alone, MobileNetV2 at 224 px trained at 66 images/s, in float32 at 74.
 _BFLOAT16_SETS = ("amx_bf16",)
+#: What Lightning means by ``gpu``.
+_GPUS = ("cuda", "mps")
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse an accelerator that Lightning does not know, or that this machine does not have.
+
+    Raises:
+        ConfigError: it is not among ``accelerators``.
+    """
+    there = accelerators()
+    if name not in there:
+        raise ConfigError(
+            f"accelerator must be one that this machine has, {' or '.join(there)}, got {name!r}"
+        )
+
+
+def accelerators() -> tuple[str, ...]:
+    """Return Lightning's names of what can train on this machine."""
+    own = [
+        name
+        for name in sorted(AcceleratorRegistry.available_accelerators())
+        if AcceleratorRegistry[name]["accelerator"].is_available()
+    ]
+    return ("auto", *own, *(["gpu"] if set(own) & set(_GPUS) else []))
 
 
 def trainer_precision(wanted: str, accelerator: str = "auto") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import lightning
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerStatus
+
+_log = logging.getLogger(__name__)
 
 #: Beginnings of warnings that say what is meant to be so.
 _EXPECTED = (
@@ -43,10 +46,16 @@ class InterruptedCheckpoint(Callback):
         pl_module: lightning.LightningModule,  # noqa: ARG002 - Lightning's signature
         exception: BaseException,  # noqa: ARG002 - Lightning's signature
     ) -> None:
-        """Write the checkpoint; not while validating, when averaged weights stand in for others."""
+        """Write the checkpoint; not while validating, when averaged weights stand in for others.
+
+        Where it cannot be written, what ended the training is still what the caller is told.
+        """
         if trainer.validating:
             return
-        trainer.save_checkpoint(self.path, weights_only=False)
+        try:
+            trainer.save_checkpoint(self.path, weights_only=False)
+        except OSError as error:
+            _log.warning("%s: cannot be written (%s)", self.path, error.strerror)
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class EpochData(lightning.LightningDataModule):
             self.config.augmentation,
             optimisation.resolution(epoch, default=preprocessing.size_px),
             fill=preprocessing.fill,
+            fit=preprocessing.fit,
             seed=optimisation.seed,
             epoch=epoch,
         )

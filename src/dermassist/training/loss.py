@@ -13,6 +13,12 @@ from dermassist.config import DistillationSection, OptimisationSection
 class LesionLoss(nn.Module):
     """Weighted, smoothed cross-entropy of logits ``(N, 7)`` and labels ``(N,)``, 0 to 6.
 
+    Both together are PyTorch's (``torch.nn.CrossEntropyLoss``): the share that smoothing gives a
+    class is multiplied by that class's weight, and so goes to rare classes above all. Under
+    ``configs/ship.toml`` the loss of a certain nevus is least at probabilities of 0.778 for NV,
+    0.066 for DF, 0.059 for VASC and 0.036 for AKIEC, not at 0.957 for NV and 0.007 for each other
+    class. The networks that ship were trained so.
+
     Args:
         settings: class weights, smoothing and adjustment.
         class_counts: training images of each class.

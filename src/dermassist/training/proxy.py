@@ -36,7 +36,7 @@ class ProxyTraining:
         parts: who is trained on, and whose macro F1 is the score.
         cache: fields of all these records, at the candidates' size.
         initial_weights: ImageNet or any other start.
-        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
+        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu`` and the like.
     """
 
     parts: Parts
@@ -96,7 +96,7 @@ class ProxyPlan:
         pixel_aspect: of the data set.
         read_weights: reads the start weights.
         threads: that the process may use.
-        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
+        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu`` and the like.
     """
 
     parts: Parts

@@ -32,8 +32,9 @@ from dermassist.errors import ConfigError, DataError
 from dermassist.lock import sole_use_of
 from dermassist.model.weights import load_weights, read_weights, write_weights
 from dermassist.storage import write_text
-from dermassist.training.checkpoint import MovableCheckpoint, WholeCheckpointIO
-from dermassist.training.hardware import keep_freed_memory, trainer_precision
+from dermassist.training.checkpoint import MovableCheckpoint, WholeCheckpointIO, read_epochs
+from dermassist.training.fingerprint import hash_images
+from dermassist.training.hardware import check_accelerator, keep_freed_memory, trainer_precision
 from dermassist.training.interruption import (
     InterruptedCheckpoint,
     expected_warnings_ignored,
@@ -51,6 +52,10 @@ BEST_WEIGHTS_NAME = "best_model.pth"
 LAST_WEIGHTS_NAME = "last_model.pth"
 CHECKPOINT_FOLDER = "checkpoints"
 LOCK_NAME = "run.lock"
+#: Under these a run's record says how many epochs the weights beside it have learned (0 before
+#: there are any), and what the training looks at.
+EPOCHS_KEY = "epochs_in_weights"
+IMAGES_KEY = "images_sha256"
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class RunSettings:
             result.
         devices: processes or accelerators to train on, each with batches of the recipe's size: two
             of them take half as many steps of twice as many images. A run resumes on as many.
-        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``.
+        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu`` and the like.
         progress: draw a progress bar.
         tell: told a line after every epoch, for logs.
     """
@@ -106,8 +111,8 @@ class TrainingOutcome:
     """What a training left behind.
 
     Attributes:
-        best_weights: weights of the epoch with the highest validation macro F1.
-        last_weights: weights after the last epoch.
+        best_weights: weights of the finished epoch with the highest validation macro F1.
+        last_weights: weights after the last finished epoch.
         best_macro_f1: on validation.
         epochs: finished epochs.
         finished: False where the run was interrupted; run the same command to resume.
@@ -145,16 +150,23 @@ def train(
         Paths of the weights written; with ``finished`` False after Ctrl-C.
 
     Raises:
-        ConfigError: the directory holds a training with another configuration, or the recipe
-            freezes layers on the way on more than one device.
+        ConfigError: the directory holds a training with another configuration or of other images,
+            the recipe freezes layers on the way on more than one device, or there is no such
+            accelerator here.
+        OSError: the disk is full, or the directory cannot be written to.
         WeightsError: the initial weights do not fit.
     """
+    check_accelerator(settings.accelerator)
     if config.optimisation.freezing and settings.devices > 1:
         # Processes agree at the start on whose gradients they exchange.
         raise ConfigError("freezing is for one device; leave it out, or train with --devices 1")
     taught_by = {"teacher": start.teacher.sha256} if start.teacher else {}
     described = {**(origin or {}), **taught_by}
-    _check_same_run(config, parts, described, settings)
+    record = _agreed_record(
+        _description(config, parts, cache, settings, origin=described),
+        settings.directory,
+        precision=trainer_precision(config.optimisation.precision, settings.accelerator),
+    )
     keep_freed_memory()
     module = make_module(config, parts.train, start)
     checkpoint = _best_checkpoint(settings.directory)
@@ -163,6 +175,8 @@ def train(
         trainer = _make_trainer(
             config, settings, [checkpoint, _last_checkpoint(settings.directory), *callbacks]
         )
+        # Not before: a start that fails must not keep the corrected one out of its folder.
+        _write_record(settings.directory, record)
         _log.info("training in %s", trainer.precision)
         with returning_after_interrupt(trainer):
             trainer.fit(module, data, ckpt_path=_resume_path(settings.directory), weights_only=True)
@@ -218,35 +232,86 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record
 
 
-def _check_same_run(
-    config: TrainingConfig, parts: Parts, origin: Mapping[str, Any], settings: RunSettings
-) -> None:
-    """Write the run's record, or check that the one found is the same run's."""
-    record = {
+def check_finished(directory: Path, record: Mapping[str, Any], *, epochs: int) -> None:
+    """Refuse a run whose weights are not those of a finished training.
+
+    The record of an earlier version does not say so; then the checkpoint does, where there is one.
+
+    Args:
+        directory: of the run.
+        record: that it holds.
+        epochs: until training ends.
+
+    Raises:
+        DataError: the training was stopped or killed, and not resumed to its end.
+        WeightsError: its checkpoint cannot be read.
+    """
+    written, checkpoint = record.get(EPOCHS_KEY), _resume_path(directory)
+    if written is None and checkpoint is None:
+        return
+    done = written or 0
+    if done < epochs and checkpoint is not None:
+        done = read_epochs(checkpoint)
+    if (done if written is None else written) < epochs:
+        raise DataError(
+            f"{directory}: its weights are not those of a finished training ({done} of {epochs} "
+            "epochs are done); run the same  dermassist train  command again"
+        )
+
+
+def _description(
+    config: TrainingConfig,
+    parts: Parts,
+    cache: FieldCache,
+    settings: RunSettings,
+    *,
+    origin: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what a run resumes with, and with nothing else."""
+    return {
         "config": config.to_dict(),
         "origin": dict(origin),
         "train_images": len(parts.train),
         "validation_images": len(parts.validation),
         "first_train_image": parts.train[0].image_id,
         "devices": settings.devices,
+        IMAGES_KEY: hash_images(parts.train, parts.validation, cache),
     }
-    # A run may go on where arithmetic is another; its record then says both.
-    precision = trainer_precision(config.optimisation.precision, settings.accelerator)
-    directory = settings.directory
+
+
+def _agreed_record(
+    described: Mapping[str, Any], directory: Path, *, precision: str
+) -> dict[str, Any]:
+    """Return the record of a run to begin, or of the one found, which must be the same.
+
+    Raises:
+        ConfigError: the directory holds another one.
+    """
     path = directory / RECORD_NAME
     if not path.exists():
-        write_text(path, json.dumps({**record, "precision": [precision]}, indent=1) + "\n")
-        return
-    # Records of earlier versions do not say on how many devices; from here on they do.
-    found = {"devices": settings.devices, **read_record(directory)}
+        return {**described, EPOCHS_KEY: 0, "precision": [precision]}
+    # Records of earlier versions do not say all of it; from here on they do.
+    unsaid = {"devices": described["devices"], IMAGES_KEY: described[IMAGES_KEY], EPOCHS_KEY: 0}
+    found = {**unsaid, **read_record(directory)}
+    epochs, images = found.pop(EPOCHS_KEY), found[IMAGES_KEY]
+    # A run may go on where arithmetic is another; its record then says both.
     used = [*found.pop("precision", []), precision]
-    if not describes_same(found, record, recipe="config", where=str(path)):
+    named = {**described, IMAGES_KEY: images}
+    if not describes_same(found, named, recipe="config", where=str(path)):
         raise ConfigError(
             f"{directory}: holds a training with another configuration, other data or another "
             "number of devices; give another folder, or remove this one"
         )
-    found["precision"] = list(dict.fromkeys(used))
-    write_text(path, json.dumps(found, indent=1) + "\n")
+    if images != described[IMAGES_KEY]:
+        raise ConfigError(
+            f"{directory}: holds a training of other images or labels that bear the same names; "
+            "give those, or another folder, or remove this one"
+        )
+    return {**found, EPOCHS_KEY: epochs, "precision": list(dict.fromkeys(used))}
+
+
+def _write_record(directory: Path, record: Mapping[str, Any]) -> None:
+    write_text(directory / RECORD_NAME, json.dumps(record, indent=1) + "\n")
 
 
 def _best_checkpoint(directory: Path) -> ModelCheckpoint:
@@ -312,13 +377,19 @@ def _resume_path(directory: Path) -> Path | None:
 def _finish(
     module: LesionModule, trainer: lightning.Trainer, checkpoint: ModelCheckpoint, directory: Path
 ) -> TrainingOutcome:
-    """Turn the checkpoints into plain weights. Selected weights are the averaged ones."""
+    """Turn the checkpoints into plain weights, also those of a training that Ctrl-C ended.
+
+    Selected weights are the averaged ones. The record says, last, of which epoch they are.
+    """
     best, last = directory / BEST_WEIGHTS_NAME, directory / LAST_WEIGHTS_NAME
     folder = directory / CHECKPOINT_FOLDER
+    resumes_from = _resume_path(directory)
     for target, name in ((best, "best.ckpt"), (last, "last.ckpt")):
         if trainer.is_global_zero and (folder / name).is_file():
             load_weights(module.network, read_weights(folder / name))
             write_weights(module.network, target)
+    if trainer.is_global_zero and resumes_from is not None:
+        _write_record(directory, {**read_record(directory), EPOCHS_KEY: read_epochs(resumes_from)})
     score = checkpoint.best_model_score
     return TrainingOutcome(
         best_weights=best,

@@ -52,5 +52,5 @@ def check_start(weights: Path, origin: Mapping[str, Any]) -> None:
             try:
                 own = json.loads(record.read_text(encoding="utf-8"))["origin"]
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{record}: is no record of a training ({error!r})") from error
+                raise DataError(f"{record}: is no record of a training ({error!r:.200})") from error
             check_same_part(own, origin, where=weights, what="a network to start from")

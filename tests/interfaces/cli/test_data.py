@@ -212,3 +212,11 @@ def test_metadata_of_other_columns(run: Run, tmp_path: Path) -> None:
     outcome = run("data", "check", tmp_path, "--json")
     assert outcome.status == ExitStatus.DATA
     assert "lesion_id" in json.loads(outcome.err)["error"]["message"]
+
+
+def test_a_seed_out_of_range_is_no_fault_of_the_images(run: Run, make_ham10000: Make) -> None:
+    place = make_ham10000(lesions_per_class=10)
+    outcome = run("data", "split", place, "--out", "splits.json", "--seed", -1)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == "seed must be from 0 to 4294967290, got -1"
+    assert not Path("splits.json").exists()

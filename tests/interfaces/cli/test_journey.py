@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -176,6 +177,40 @@ def test_stopped_training_says_how_to_go_on(
     assert (outcome.json["finished"], outcome.json["best_validation_macro_f1"]) == (False, None)
 
 
+def test_a_full_disk_is_named_and_how_to_go_on(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Path("run/checkpoints/last.ckpt")
+
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(checkpoint))
+
+    monkeypatch.setattr("dermassist.training.run.train", fill)
+    said = f"{checkpoint}: No space left on device; check the place, its permissions and the free"
+    # Before the first checkpoint there is nothing to resume.
+    outcome = train(run)
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert outcome.complaint.startswith(said)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    outcome = train(run)
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    hint, complaint = outcome.err.splitlines()
+    assert hint == train_command.RESUME_HINT
+    assert complaint.startswith(f"dermassist: {said}")
+    assert train(run, "--json").json_error["message"].startswith(said)
+
+
+def test_an_accelerator_that_is_not_there_is_refused_before_images_are_decoded(
+    run: Run, place: Path
+) -> None:
+    outcome = train(run, "--accelerator", "cuda:0")
+    assert outcome.status == ExitStatus.CONFIG
+    assert "accelerator must be one that this machine has, auto or cpu" in outcome.complaint
+    assert not Path("cache").exists()
+    assert not Path("run").exists()
+
+
 def test_two_trainings_never_share_a_folder(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +230,24 @@ def test_exporting_what_is_no_run(run: Run, place: Path) -> None:
     outcome = export(run)
     assert outcome.status == ExitStatus.DATA
     assert "run: holds no training run" in outcome.complaint
+    assert not Path("model").exists()
+
+
+def test_exporting_an_unfinished_run(run: Run, place: Path) -> None:
+    drawn = json.loads(Path("splits.json").read_text())["sha256"]
+    origin = {"protocol": "lesion", "splits_sha256": drawn, "fold": 0}
+    Path("run").mkdir()
+    # As Ctrl-C leaves them: weights that could be exported.
+    shutil.copy("start.pth", "run/last_model.pth")
+    config = {"preprocessing": {"size_px": 32}, "optimisation": {"epochs": 3}}
+    record = {"config": config, "origin": origin, "epochs_in_weights": 2}
+    Path("run/run.json").write_text(json.dumps(record))
+    outcome = export(run)
+    assert outcome.status == ExitStatus.DATA
+    assert outcome.complaint == (
+        "run: its weights are not those of a finished training (2 of 3 epochs are done); "
+        "run the same  dermassist train  command again"
+    )
     assert not Path("model").exists()
 
 

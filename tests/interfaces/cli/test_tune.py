@@ -129,3 +129,13 @@ def test_unreachable_storage_is_refused_before_any_training(run: Run, material: 
     assert outcome.status == ExitStatus.CONFIG
     assert "/no/such/folder" in outcome.complaint
     assert not Path("cache").exists()
+
+
+def test_an_accelerator_that_is_not_there_is_refused_before_any_training(
+    run: Run, material: Path
+) -> None:
+    outcome = tune(run, material, "--accelerator", "cuda:0")
+    assert outcome.status == ExitStatus.CONFIG
+    assert "accelerator must be one that this machine has, auto or cpu" in outcome.complaint
+    assert not Path("found").exists()
+    assert not Path("cache").exists()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from safetensors.torch import save_file
 
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import WeightsError, load_weights, read_weights, write_weights
+
+if sys.platform != "win32":
+    import resource
 
 TENSORS = {"features.0.0.weight": torch.arange(6.0).reshape(2, 3), "x": torch.ones(2)}
 
@@ -143,3 +148,20 @@ def test_files_from_before_batches_were_counted_are_read() -> None:
         if not name.endswith("num_batches_tracked")
     }
     assert load_weights(MobileNetV2(), state) == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_full_disk_is_reported_as_one_and_leaves_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"earlier")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system reports a file that would be too large as it reports a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_weights(MobileNetV2(), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert path.read_bytes() == b"earlier"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from dermassist.config import DistillationSection, OptimisationSection
+from dermassist.config import DistillationSection, OptimisationSection, read_config
+from dermassist.diagnosis import CODES
 from dermassist.training.loss import LesionLoss, class_weights, distillation_loss
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 COUNTS = [30, 50, 100, 10, 110, 670, 30]
 
 
@@ -21,6 +25,59 @@ def test_without_adjustments_it_is_cross_entropy() -> None:
     logits, labels = torch.randn(9, 7), torch.arange(9) % 7
     given = LesionLoss(settings(), class_counts=COUNTS)(logits, labels)
     torch.testing.assert_close(given, nn.functional.cross_entropy(logits, labels))
+
+
+def test_a_weighted_smoothed_shifted_batch_by_hand() -> None:
+    logits = np.array(
+        [[0.3, -1.2, 0.8, 0.0, 2.0, 1.1, -0.4], [1.0] * 7, [-2.0, 0.5, 0.1, 1.5, 0.0, -0.3, 0.9]]
+    )
+    labels, smoothing = [5, 3, 0], 0.1
+    counts = np.array(COUNTS, float)
+    # One over the root of each frequency; the mean over all images is 1.
+    raw = counts**-0.5
+    weights = raw * counts.sum() / (raw * counts).sum()
+    shifted = logits + 0.7 * np.log(counts / counts.sum())
+    surprise = np.log(np.exp(shifted).sum(1, keepdims=True)) - shifted
+    targets = np.full((3, 7), smoothing / 7)
+    targets[range(3), labels] += 1.0 - smoothing
+    # The mean is over the weights of the labels, also of what smoothing gives other classes.
+    expected = (weights * targets * surprise).sum() / weights[labels].sum()
+
+    section = settings(class_weight_power=0.5, label_smoothing=smoothing, logit_adjustment=0.7)
+    loss = LesionLoss(section, class_counts=COUNTS)
+    given = loss(torch.tensor(logits).float(), torch.tensor(labels))
+    assert float(given) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_a_certain_nevus_is_answered_with_at_the_least_loss() -> None:
+    """The numbers in the docstring of ``LesionLoss``."""
+    section = read_config(CONFIGS / "ship.toml").optimisation
+    images = {
+        "akiec": 327,
+        "bcc": 514,
+        "bkl": 1099,
+        "df": 115,
+        "mel": 1113,
+        "nv": 6705,
+        "vasc": 142,
+    }
+    loss = LesionLoss(section, class_counts=[images[code.lower()] for code in CODES])
+    logits = torch.zeros(1, 7, requires_grad=True)
+    nevus = torch.tensor([[code.lower() for code in CODES].index("nv")])
+    optimiser = torch.optim.LBFGS(
+        [logits], max_iter=500, tolerance_grad=1e-9, tolerance_change=1e-12
+    )
+
+    def step() -> float:
+        optimiser.zero_grad()
+        given = loss(logits, nevus)
+        given.backward()
+        return float(given.detach())
+
+    optimiser.step(step)  # type: ignore[no-untyped-call] # untyped in torch
+    found = dict(zip((code.lower() for code in CODES), logits.softmax(1)[0].tolist(), strict=True))
+    told = {"nv": 0.778, "df": 0.066, "vasc": 0.059, "akiec": 0.036}
+    assert {code: found[code] for code in told} == pytest.approx(told, abs=1e-3)
 
 
 def test_full_adjustment_makes_even_logits_answer_with_the_frequencies() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import pytest
@@ -53,6 +54,34 @@ def test_a_pasted_rectangle_holds_the_partner_and_nothing_else() -> None:
         assert (view[:, :, 0][pasted] == 10 * (partner + 1)).all()
         rows, columns = pasted.any(1).sum(), pasted.any(0).sum()
         assert pasted.sum() == rows * columns
+
+
+def test_a_rectangle_may_lie_anywhere_and_covers_what_was_drawn() -> None:
+    middle, below, right, shares, whole = (SIDE - 1) / 2, [], [], [], 0
+    for seed in range(300):
+        torch.manual_seed(seed)
+        drawn = float(torch.distributions.Beta(1.0, 1.0).sample())
+        torch.manual_seed(seed)
+        mixed = mix(levels(2), "cutmix", 1.0)
+        assert mixed is not None
+        shares.append(mixed.share)
+        rows, columns = torch.nonzero(mixed.views[0, :, :, 0] == 20, as_tuple=True)
+        # Half of the pairs stay as they are, and some rectangles are smaller than a pixel.
+        if len(rows) == 0 or mixed.share == 0.0:
+            continue
+        below.append(float(rows.float().mean()) > middle)
+        right.append(float(columns.float().mean()) > middle)
+        if min(*rows, *columns) > 0 and max(*rows, *columns) < SIDE - 1:
+            whole += 1
+            # Rounding its two ends changes a side by a pixel at most.
+            side = SIDE * math.sqrt(1.0 - drawn)
+            assert abs(math.sqrt(len(rows)) - side) <= 1.0
+    # A half is drawn in the mean, and the borders cut some off.
+    assert 0.5 < sum(shares) / len(shares) < 0.75
+    assert whole > 10
+    assert len(below) > 100
+    for sides in (below, right):
+        assert 0.3 < sum(sides) / len(sides) < 0.7
 
 
 @pytest.mark.parametrize("how", ["mixup", "cutmix"])

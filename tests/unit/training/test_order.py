@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dermassist.config import LARGEST_SEED
+from dermassist.training import module
 from dermassist.training.dataset import EpochOrder, shown_positions
 
 
@@ -36,3 +39,9 @@ def test_an_order_among_some_images_deals_out_those_alone() -> None:
     ]
     assert [len(order) for order in orders] == [3, 3]
     assert sorted(orders[0] + orders[1]) == among
+
+
+def test_the_largest_seed_leaves_room_for_every_epoch() -> None:
+    orders = [list(EpochOrder(5, seed=LARGEST_SEED, epoch=epoch)) for epoch in (0, 10**6)]
+    assert [sorted(order) for order in orders] == [[0, 1, 2, 3, 4]] * 2
+    torch.manual_seed(LARGEST_SEED * module._EPOCH_SEED_STRIDE + 10**6)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from torch import Tensor
 
 from dermassist.config import ModelSection, OptimisationSection, TrainingConfig
 from dermassist.data.cache import FieldCache, open_cache
-from dermassist.data.ham10000 import read_ham10000
+from dermassist.data.ham10000 import Record, read_ham10000
+from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import ConfigError, DataError
 from dermassist.imaging import Preprocessing
 from dermassist.model.network import MobileNetV2
@@ -26,13 +30,17 @@ from dermassist.model.weights import WeightsError, read_weights
 from dermassist.training import hardware
 from dermassist.training import module as training_module
 from dermassist.training import run as run_module
-from dermassist.training.checkpoint import WholeCheckpointIO
+from dermassist.training.checkpoint import WholeCheckpointIO, read_epochs
+from dermassist.training.fingerprint import hash_images
 from dermassist.training.module import SELECTION_METRIC, LesionModule
 from dermassist.training.run import (
+    EPOCHS_KEY,
+    IMAGES_KEY,
     Parts,
     RunSettings,
     Start,
     TrainingOutcome,
+    check_finished,
     read_record,
     train,
 )
@@ -41,6 +49,9 @@ from dermassist.training.seen import RECORD_NAME, SAME_SPLIT, check_start
 EPOCHS = 3
 PREPROCESSING = Preprocessing(size_px=32)
 HEAD = "classifier.1.weight"
+
+if sys.platform != "win32":
+    import resource
 
 Material = tuple[Parts, FieldCache]
 
@@ -244,11 +255,12 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_one(
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     before = path.read_bytes()
 
-    def half(_content: object, target: Path) -> None:
-        target.write_bytes(before[:100])
+    def half(target: Path, _content: object) -> None:
+        with target.open("wb") as file:
+            file.write(before[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(KeyboardInterrupt):
         WholeCheckpointIO().save_checkpoint({}, path)
     assert path.read_bytes() == before
@@ -301,6 +313,10 @@ def test_a_network_starts_only_from_runs_of_its_own_part(
     (tmp_path / "run" / RECORD_NAME).write_text("{}")
     with pytest.raises(DataError, match="is no record of a training"):
         check_start(checkpoint, origin)
+    (tmp_path / "run" / RECORD_NAME).write_bytes(b"\xff" * 10_000)
+    with pytest.raises(DataError, match="is no record of a training") as caught:
+        check_start(checkpoint, origin)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 300
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.5])
@@ -483,6 +499,172 @@ def test_weights_that_do_not_fit_are_refused(material: Material, tmp_path: Path)
         train(make_config(), *material, settings, start=Start(weights))
 
 
+def test_a_start_that_fails_leaves_its_folder_to_the_corrected_one(
+    material: Material, tmp_path: Path
+) -> None:
+    unfit = start_weights()
+    del unfit["features.3.conv.0.0.weight"]
+    settings, config = settings_in(tmp_path / "run"), make_config(epochs=1)
+    with pytest.raises(WeightsError):
+        train(config, *material, settings, start=Start(unfit), origin={"initial_weights": "unfit"})
+    right = {"initial_weights": "right"}
+    outcome = train(config, *material, settings, start=Start(start_weights()), origin=right)
+    assert outcome.finished
+    assert read_record(tmp_path / "run")["origin"] == right
+
+
+def test_an_accelerator_that_is_not_there_is_refused_before_anything_is_written(
+    material: Material, tmp_path: Path
+) -> None:
+    settings = replace(settings_in(tmp_path / "run"), accelerator="cuda:0")
+    with pytest.raises(ConfigError, match="got 'cuda:0'"):
+        train(make_config(), *material, settings, start=Start(start_weights()))
+    assert not (tmp_path / "run").exists()
+
+
+def check(directory: Path) -> None:
+    check_finished(directory, read_record(directory), epochs=EPOCHS)
+
+
+def test_a_run_is_finished_when_its_weights_are_those_of_the_last_epoch(
+    material: Material, tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    weights = directory / "last_model.pth"
+    refusal = r"are not those of a finished training \(%d of 3 epochs are done\); run the same"
+    with pytest.raises(RuntimeError):
+        run(make_config(), material, directory, DieIn(0))
+    with pytest.raises(DataError, match=refusal % 0):
+        check(directory)
+    run(make_config(), material, directory, DieIn(1, KeyboardInterrupt))
+    with pytest.raises(DataError, match=refusal % 1):
+        check(directory)
+    of_ctrl_c = weights.read_bytes()
+    # Killed, it has learned another epoch, of which the weights know nothing.
+    with pytest.raises(RuntimeError):
+        run(make_config(), material, directory, DieIn(2))
+    assert weights.read_bytes() == of_ctrl_c
+    with pytest.raises(DataError, match=refusal % 2):
+        check(directory)
+    run(make_config(), material, directory)
+    check(directory)
+    assert read_record(directory)[EPOCHS_KEY] == EPOCHS
+    # Ctrl-C before a finished run has found out that it is finished.
+    again = run(make_config(), material, directory, DieAtOnce())
+    assert not again.finished
+    check(directory)
+    # A checkpoint of the last epoch is not enough: the weights are written after it.
+    record = read_record(directory)
+    (directory / RECORD_NAME).write_text(json.dumps({**record, EPOCHS_KEY: 1}), encoding="utf-8")
+    with pytest.raises(DataError, match=refusal % 3):
+        check(directory)
+
+
+class DieAtOnce(lightning.Callback):
+    """Is Ctrl-C while a training gets ready."""
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_of_a_run_of_an_earlier_version_the_checkpoint_says_whether_it_is_finished(
+    material: Material, tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    checkpoints = directory / "checkpoints"
+
+    def forget() -> None:
+        record = read_record(directory)
+        del record[EPOCHS_KEY]
+        (directory / RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")
+
+    run(make_config(), material, directory, DieIn(2, KeyboardInterrupt))
+    forget()
+    with pytest.raises(DataError, match=r"\(2 of 3 epochs are done\)"):
+        check(directory)
+    # Resumed by this version and killed, its weights are still old.
+    with pytest.raises(RuntimeError):
+        run(make_config(), material, directory, DieIn(2))
+    assert read_record(directory)[EPOCHS_KEY] == 0
+    run(make_config(), material, directory)
+    forget()
+    check(directory)
+    torch.save({"epoch": "three"}, checkpoints / "last.ckpt")
+    with pytest.raises(WeightsError, match=r"last\.ckpt: is no checkpoint of a training"):
+        check(directory)
+    # Without checkpoints nothing says that it is not.
+    shutil.rmtree(checkpoints)
+    check(directory)
+
+
+class FillDisk(lightning.Callback):
+    """Lets no file grow beyond 1 MB from an epoch on, which the system reports as a full disk."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == self.epoch:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_full_disk_ends_a_training_as_such_and_it_resumes(
+    material: Material, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "run"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            run(make_config(), material, directory, FillDisk(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert Path(caught.value.filename) in {
+        directory / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")
+    }
+    # What could not be saved besides does not stand in for what ended the training.
+    assert "interrupted.ckpt: cannot be written (File too large)" in caplog.text
+    assert read_epochs(directory / "checkpoints" / "last.ckpt") == 1
+    whole = run(make_config(), material, tmp_path / "whole")
+    assert_same_weights(whole, run(make_config(), material, directory))
+
+
+def relabelled(records: Sequence[Record]) -> tuple[Record, ...]:
+    first, *rest = records
+    other = DIAGNOSES[(first.diagnosis.index + 1) % len(DIAGNOSES)]
+    return (replace(first, diagnosis=other), *rest)
+
+
+def test_other_images_under_the_same_names_are_no_resumption(
+    material: Material, tmp_path: Path
+) -> None:
+    config, directory = make_config(epochs=1), tmp_path / "run"
+    run(config, material, directory)
+    parts, cache = material
+    brighter = FieldCache(255 - np.asarray(cache.pixels), cache.offsets, cache.shapes)
+    squeezed = open_cache(
+        (*parts.train, *parts.validation), PREPROCESSING, tmp_path / "other", pixel_aspect=4 / 3
+    )
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    others = [
+        (Parts(relabelled(parts.train), parts.validation), cache),
+        (Parts(parts.train, relabelled(parts.validation)), cache),
+        (parts, brighter),
+        (parts, squeezed),
+    ]
+    for other in others:
+        with pytest.raises(ConfigError, match="other images or labels that bear the same names"):
+            run(config, other, directory)
+    assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
+    # A record of an earlier version does not say which images; from then on it does.
+    record = read_record(directory)
+    del record[IMAGES_KEY]
+    (directory / RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")
+    assert run(config, material, directory).finished
+    assert read_record(directory)[IMAGES_KEY] == hash_images(parts.train, parts.validation, cache)
+
+
 def test_every_epoch_learns_in_its_own_size(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -521,7 +703,7 @@ def test_the_record_says_in_which_precision_it_was_trained(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing is trained here: what is told is told before the first step.
-    monkeypatch.setattr(run_module, "make_module", lambda *_: pytest.fail("as far as it goes"))
+    monkeypatch.setattr(lightning.Trainer, "fit", lambda *_, **__: pytest.fail("goes no further"))
     machine = {"faster": "32-true"}
     monkeypatch.setattr(run_module, "trainer_precision", lambda *_: machine["faster"])
     expected = [["32-true"], ["32-true"], ["32-true", "bf16-mixed"], ["32-true", "bf16-mixed"]]

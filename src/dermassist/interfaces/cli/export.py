@@ -149,8 +149,10 @@ def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV
     from dermassist.config import TrainingConfig  # noqa: PLC0415
     from dermassist.model.network import MobileNetV2  # noqa: PLC0415
     from dermassist.model.weights import load_weights, read_weights  # noqa: PLC0415
+    from dermassist.training.run import check_finished  # noqa: PLC0415
 
     recipe = TrainingConfig.from_dict(record["config"], where=str(folder))
+    check_finished(folder, record, epochs=recipe.optimisation.epochs_to_run)
     network = MobileNetV2(dropout=recipe.model.dropout)
     load_weights(network, read_weights(folder / f"{record['weights']}_model.pth"))
     return network.eval(), recipe.preprocessing

@@ -77,7 +77,9 @@ def train(
     cache: CacheFolder = DEFAULT_CACHE,
     workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 1,
     devices: Annotated[int, typer.Option(min=1, help="Processes or GPUs to train on.")] = 1,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    accelerator: Annotated[
+        str, typer.Option(help="auto, cpu, gpu, or another one that Lightning knows.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a network; run the same command again to resume one that was stopped."""
@@ -86,6 +88,7 @@ def train(
     from dermassist.data.cache import open_cache  # noqa: PLC0415
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
+    from dermassist.training.hardware import check_accelerator  # noqa: PLC0415
     from dermassist.training.run import (  # noqa: PLC0415
         Parts,
         RunSettings,
@@ -95,6 +98,7 @@ def train(
     from dermassist.training.run import train as run_training  # noqa: PLC0415
     from dermassist.training.teacher import read_teacher  # noqa: PLC0415
 
+    check_accelerator(accelerator)
     recipe, drawn = read_config(config), read_splits(splits)
     dataset = read_ham10000(data)
     trial = _trial(protocol, dataset.records, drawn, fold=fold, source=source)
@@ -123,7 +127,13 @@ def train(
     origin = {**trial.origin, "initial_weights": describe_init(init)}
     with sole_training_in(out):
         before = _checkpoint_time(out)
-        outcome = run_training(recipe, parts, fields, settings, start=start, origin=origin)
+        try:
+            outcome = run_training(recipe, parts, fields, settings, start=start, origin=origin)
+        except OSError:
+            # Such as a full disk; the finished epochs before it are kept.
+            if _checkpoint_time(out) is not None and not as_json:
+                remark(RESUME_HINT)
+            raise
     # Every epoch writes a checkpoint, so the same one means that nothing was left to train.
     _say_outcome(outcome, trained=_checkpoint_time(out) != before, as_json=as_json)
 

@@ -72,7 +72,9 @@ def tune(
     splits: SplitFile = DEFAULT_SPLITS,
     fold: Fold = 0,
     cache: CacheFolder = DEFAULT_CACHE,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    accelerator: Annotated[
+        str, typer.Option(help="auto, cpu, gpu, or another one that Lightning knows.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Search for better hyperparameters; run the same command again to resume."""
@@ -81,12 +83,14 @@ def tune(
     import optuna  # noqa: PLC0415 - keeps --help fast
 
     from dermassist.interfaces.cli.search_bar import SearchBar  # noqa: PLC0415
+    from dermassist.training.hardware import check_accelerator  # noqa: PLC0415
     from dermassist.tuning.declaration import read_declaration  # noqa: PLC0415 - loads optuna
     from dermassist.tuning.search import SearchSettings, run_search  # noqa: PLC0415
     from dermassist.tuning.study import check_storage  # noqa: PLC0415
 
     # This command says itself what it does, and with --json nothing but its result.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check_accelerator(accelerator)
     declaration = _overridden(read_declaration(config), trials=trials, seed=seed)
     settings = SearchSettings(out, storage=storage, workers=workers)
     if storage is not None:

@@ -1,0 +1,49 @@
+"""Which accelerators are taken, on machines with and without a GPU."""
+
+from __future__ import annotations
+
+import pytest
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator, XLAAccelerator
+
+from dermassist.errors import ConfigError
+from dermassist.training.hardware import accelerators, check_accelerator
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """What the machine has beside its processor: nothing, until a test says otherwise."""
+    there = {"cuda": False, "mps": False, "tpu": False}
+    kinds = {"cuda": CUDAAccelerator, "mps": MPSAccelerator, "tpu": XLAAccelerator}
+    for name, kind in kinds.items():
+        monkeypatch.setattr(kind, "is_available", lambda name=name: there[name])
+    return there
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda", "cuda:0", "mps", "tpu", "GPU", "hip", ""])
+def test_a_processor_alone_is_no_other_accelerator(machine: dict[str, bool], name: str) -> None:
+    assert accelerators() == ("auto", "cpu")
+    for taken in accelerators():
+        check_accelerator(taken)
+    with pytest.raises(
+        ConfigError, match=f"must be one that this machine has, auto or cpu, got '{name}'$"
+    ):
+        check_accelerator(name)
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("cuda", ("auto", "cpu", "cuda", "gpu")),
+        ("mps", ("auto", "cpu", "mps", "gpu")),
+        ("tpu", ("auto", "cpu", "tpu")),
+    ],
+)
+def test_what_is_there_is_taken(
+    machine: dict[str, bool], own: str, expected: tuple[str, ...]
+) -> None:
+    machine[own] = True
+    assert accelerators() == expected
+    for taken in expected:
+        check_accelerator(taken)
+    with pytest.raises(ConfigError, match=f"{' or '.join(expected)}, got 'cuda:0'"):
+        check_accelerator("cuda:0")
