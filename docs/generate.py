@@ -21,7 +21,7 @@ import numpy as np
 
 from dermassist.config import TrainingConfig
 from dermassist.decisions import SET_COVERAGE, DecisionMeasures
-from dermassist.diagnosis import Diagnosis
+from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.decision_tabulation import (
@@ -45,6 +45,7 @@ from dermassist.evaluation.tabulation import (
     subgroup_table,
 )
 from dermassist.explain.caution import NAMED_ANYWAY_SHARE
+from dermassist.measured import read_measured
 from dermassist.model.bundle import bundle_directory, read_bundle
 from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.pooling import ProtocolFigures, TrialFigures
@@ -152,7 +153,30 @@ def overconfidence() -> str:
             f"given with a confidence {between} ({said:.0%} in the mean) were right in {right:.0%} "
             f"of {images} images"
         )
-    return f"On the test fold, answers {parts[0]}; those {parts[1]}."
+    return f"On the test fold, answers {parts[0]}; those {parts[1]}. {_right_by_answer()}"
+
+
+def _right_by_answer() -> str:
+    """Tell the commonest answer, which speaks for all where they are counted together, apart."""
+    measured = read_measured(read_bundle().manifest)
+    answered = None if measured is None else measured.answered
+    if answered is None:
+        raise SystemExit("the bundle has no figures of each answer; store its evaluation again")
+    totals = [sum(bins.count) for bins in answered]
+    commonest = DIAGNOSES[totals.index(max(totals))]
+    others = [answered[each.index] for each in DIAGNOSES if each is not commonest]
+    said = []
+    for group in (others, [answered[commonest.index]]):
+        for places in (range(8, 14), range(14, 15)):
+            counted = [(bins.count[k], bins.accuracy[k]) for bins in group for k in places]
+            images = sum(count for count, _ in counted)
+            right = sum(count * share for count, share in counted if count) / images
+            said.append(f"{right:.0%} of {images}")
+    code = commonest.code.upper()
+    return (
+        f"**In these two ranges, answers other than {code} were right in {said[0]} and {said[1]} "
+        f"images**, {code} in {said[2]} and {said[3]}. The report compares an answer with its like."
+    )
 
 
 def missed() -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from dermassist.diagnosis import Diagnosis
+from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.calibration import ReliabilityBins
 from dermassist.evaluation.conformal import SetSummary
 from dermassist.evaluation.decision import ReferralMeasures
 from dermassist.evaluation.document import from_document
@@ -19,6 +21,11 @@ from dermassist.evaluation.summary import ClassSummary
 from dermassist.model.manifest import Manifest
 
 T = TypeVar("T")
+
+#: Under which a manifest's metrics have the reliability of each answer.
+ANSWERED_KEY = "answered"
+#: Fewer images than this say little.
+FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,16 @@ class ConfidenceBin:
         high: of the confidences, 0 to 1, included.
         images: how many.
         right: share of them whose predicted diagnosis was the true one; nan without images.
+        answer: which they were answered with; ``None`` for several.
+        other_than: which they were not answered with; ``None`` for any answer.
     """
 
     low: float
     high: float
     images: int
     right: float
+    answer: Diagnosis | None = None
+    other_than: Diagnosis | None = None
 
 
 @dataclass(frozen=True)
@@ -46,26 +57,54 @@ class Measured:
         protocol: which images were answered, in words; empty where that was not written down.
         report: figures of merit with intervals.
         heatmaps: where the evidence lay, against lesion outlines.
+        answered: reliability of the images that were given each diagnosis as their answer, in
+            class order; ``None`` where an earlier version wrote the manifest.
     """
 
     protocol: str
     report: EvaluationReport
     heatmaps: LocalisationSummary | None
+    answered: tuple[ReliabilityBins, ...] | None = None
 
     def of_class(self, diagnosis: Diagnosis) -> ClassSummary:
         """Return the figures of one diagnosis."""
         return self.report.summary.classes[diagnosis.index]
 
-    def confidence_bin(self, confidence: float) -> ConfidenceBin:
-        """Return the test images whose confidence, 0 to 1, lay in the same bin."""
-        bins = self.report.reliability
-        place = min(max(bisect_left(bins.edges, confidence) - 1, 0), len(bins.count) - 1)
-        return ConfidenceBin(
-            low=bins.edges[place],
-            high=bins.edges[place + 1],
-            images=bins.count[place],
-            right=bins.accuracy[place],
-        )
+    def confidence_bin(self, confidence: float, answer: Diagnosis) -> ConfidenceBin:
+        """Return the test images that an answer may be compared with.
+
+        Their confidence lay in the same bin, and they were given the same answer. Where fewer than
+        ``FEW_IMAGES`` were, they are those with any answer but the commonest, which is right far
+        more often than the others.
+
+        Args:
+            confidence: of the answer, 0 to 1.
+            answer: which.
+        """
+        if self.answered is None:
+            return _bin_at(confidence, (self.report.reliability,))
+        own = replace(_bin_at(confidence, (self.answered[answer.index],)), answer=answer)
+        counts = [sum(bins.count) for bins in self.answered]
+        commonest = DIAGNOSES[counts.index(max(counts))]
+        if own.images >= FEW_IMAGES or answer is commonest:
+            return own
+        others = [self.answered[each.index] for each in DIAGNOSES if each is not commonest]
+        return replace(_bin_at(confidence, others), other_than=commonest)
+
+
+def _bin_at(confidence: float, reliability: Sequence[ReliabilityBins]) -> ConfidenceBin:
+    edges = reliability[0].edges
+    place = min(max(bisect_left(edges, confidence) - 1, 0), len(edges) - 2)
+    counts = [bins.count[place] for bins in reliability]
+    images = sum(counts)
+    # Empty bins have no accuracy.
+    right = sum(
+        count * bins.accuracy[place]
+        for count, bins in zip(counts, reliability, strict=True)
+        if count
+    )
+    share = right / images if images else math.nan
+    return ConfidenceBin(low=edges[place], high=edges[place + 1], images=images, right=share)
 
 
 @dataclass(frozen=True)
@@ -100,7 +139,16 @@ def read_measured(manifest: Manifest | None) -> Measured | None:
         protocol=str(metrics.get("protocol", "")),
         report=EvaluationReport.from_dict(metrics.get("report", metrics)),
         heatmaps=None if heatmaps is None else from_document(LocalisationSummary, heatmaps),
+        answered=_read_answered(metrics.get(ANSWERED_KEY)),
     )
+
+
+def _read_answered(document: Any) -> tuple[ReliabilityBins, ...] | None:
+    if document is None:
+        return None
+    if not isinstance(document, list) or len(document) != len(DIAGNOSES):
+        raise DataError(f"the metrics' {ANSWERED_KEY} must be a list of {len(DIAGNOSES)}")
+    return tuple(from_document(ReliabilityBins, each) for each in document)
 
 
 def read_referral(manifest: Manifest | None) -> ReferralMeasures[Estimate] | None:

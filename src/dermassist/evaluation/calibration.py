@@ -99,6 +99,26 @@ def reliability_bins(
     )
 
 
+def reliability_by_answer(
+    y_true: ArrayLike, probabilities: ArrayLike, *, bins: int = BINS
+) -> tuple[ReliabilityBins, ...]:
+    """Return the bins of the images that were given each class as their answer, in class order.
+
+    How often answers of one confidence are right differs from class to class; over all answers
+    together the commonest class speaks for the others.
+
+    Raises:
+        DataError: labels and probabilities do not fit together.
+    """
+    chances = checked_probabilities(probabilities)
+    labels = checked_labels(y_true, classes=chances.shape[1], images=len(chances))
+    answers = chances.argmax(axis=1)
+    return tuple(
+        reliability_bins(labels[answers == k], chances[answers == k], bins=bins)
+        for k in range(chances.shape[1])
+    )
+
+
 def calibration_reference(
     probabilities: ArrayLike, *, rng: np.random.Generator, simulations: int = 1000, bins: int = BINS
 ) -> CalibrationReference:

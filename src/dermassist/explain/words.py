@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import ImageError
 from dermassist.explain.activation_map import signed_heatmap
-from dermassist.measured import Measured
+from dermassist.measured import FEW_IMAGES, ConfidenceBin, Measured
 from dermassist.results import Assessment, Explanation, Prediction
 
 #: The image in thirds, as it is seen.
@@ -30,8 +30,6 @@ CONCENTRATED_SHARE = 0.10
 SPREAD_SHARE = 0.25
 #: Decimals of a percentage that tell any two shares apart.
 _MOST_DECIMALS = 20
-#: Fewer test images than this say little about how often such an answer is right.
-FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def explain_in_words(
         location=_location(evidence_parts(explanation, shown, width=width, height=height), shown),
         concentration=_concentration(explanation.evidence[shown.index]),
         margin=_margin(prediction, shown),
-        validation=_validation(prediction, measured) if shown is prediction.diagnosis else None,
+        validation=_validation(assessment, measured) if shown is prediction.diagnosis else None,
         lesion=None if outline is None else _lesion(assessment, shown, outline),
     )
 
@@ -263,17 +261,29 @@ def _margin(prediction: Prediction, shown: Diagnosis) -> str:
     )
 
 
-def _validation(prediction: Prediction, measured: Measured | None) -> str:
+def _validation(assessment: Assessment, measured: Measured | None) -> str:
+    prediction = assessment.prediction
+    if assessment.quality.stands_out is False:
+        return "How often answers are right where no lesion is found was not measured."
     if measured is None:
         return "How often answers of such confidence are right was not measured for this model."
-    cases = measured.confidence_bin(prediction.confidence)
-    about = f"a confidence between {percent(cases.low)} and {percent(cases.high)}"
+    cases = measured.confidence_bin(prediction.confidence, prediction.diagnosis)
+    between = f"a confidence between {percent(cases.low)} and {percent(cases.high)}"
+    about = f"answered with {_named(cases)}{between}"
     if cases.images == 0:
-        return f"No test image was answered with {about}, so nothing was measured for such answers."
-    right = f"{percent(cases.right)} of the {cases.images:,} test images answered with {about}"
-    if cases.images < FEW_IMAGES:
-        return f"The answer was right for {right}; so few images say little."
-    return f"The answer was right for {right}."
+        return f"No test image was {about}, so nothing was measured for such answers."
+    right = f"The answer was right for {percent(cases.right)} of the {cases.images:,} test images "
+    few = "; so few images say little" if cases.images < FEW_IMAGES else ""
+    if cases.answer is None and cases.other_than is None:
+        few += "; answers of one diagnosis alone were not counted"
+    return f"{right}{about}{few}."
+
+
+def _named(cases: ConfidenceBin) -> str:
+    """Say which answers these test images were given, before their confidence."""
+    if cases.answer is not None:
+        return f"{cases.answer} and "
+    return "" if cases.other_than is None else f"another diagnosis than {cases.other_than} and "
 
 
 def _lesion(assessment: Assessment, shown: Diagnosis, outline: NDArray[np.bool_]) -> str | None:

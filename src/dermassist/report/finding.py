@@ -15,8 +15,8 @@ from dermassist.explain.caution import (
     missed_words,
     named_anyway_words,
 )
-from dermassist.explain.words import FEW_IMAGES, percent, percents_apart, score, set_caveat
-from dermassist.measured import KnownFigures, Measured
+from dermassist.explain.words import percent, percents_apart, score, set_caveat
+from dermassist.measured import FEW_IMAGES, KnownFigures, Measured
 from dermassist.model.manifest import Manifest
 from dermassist.report.clinical import TEMPERATURE, Statement, cited
 from dermassist.report.content import Bar, Bars

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dermassist.diagnosis import Diagnosis
-from dermassist.explain.words import FEW_IMAGES, percent, percents_apart
-from dermassist.measured import Measured
+from dermassist.explain.words import percent, percents_apart
+from dermassist.measured import FEW_IMAGES, ConfidenceBin, Measured
 from dermassist.outcome import Outcome, OutcomeSource
 from dermassist.report.clinical import plain_words
 from dermassist.report.content import Block, Bullets, Facts, Headline, Paragraph, Section
@@ -159,13 +159,15 @@ def _confidence(prediction: Prediction, measured: Measured | None) -> str:
     share = percent(prediction.confidence)
     second, next_share = prediction.ranked[1]
     runner_up = f"Its second choice is {second.full_name}, with {percent(next_share)}."
-    cases = None if measured is None else measured.confidence_bin(prediction.confidence)
+    cases = None
+    if measured is not None:
+        cases = measured.confidence_bin(prediction.confidence, prediction.diagnosis)
     if cases is not None and cases.images >= FEW_IMAGES:
         # What was counted, which need not be what the program expects of itself.
         return (
             f"The program says that it is {share} sure. In a test with other pictures, "
-            f"{_of_hundred(cases.right)} of 100 answers that it gave about as surely were right. "
-            f"{runner_up}"
+            f"{_of_hundred(cases.right)} of 100 {_like(cases)} that it gave about as surely were "
+            f"right. {runner_up}"
         )
     if prediction.calibrated:
         return (
@@ -175,6 +177,16 @@ def _confidence(prediction: Prediction, measured: Measured | None) -> str:
     return (
         f"The program says that it is {share} sure, but nobody has measured how far this number "
         f"can be trusted. {runner_up}"
+    )
+
+
+def _like(cases: ConfidenceBin) -> str:
+    if cases.answer is not None:
+        return f"answers “{cases.answer.full_name}”"
+    return (
+        "answers"
+        if cases.other_than is None
+        else f"answers other than “{cases.other_than.full_name}”"
     )
 
 

@@ -11,6 +11,7 @@ from dermassist.evaluation.calibration import (
     calibration_reference,
     expected_calibration_error,
     reliability_bins,
+    reliability_by_answer,
 )
 
 Answers = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[Any]]
@@ -83,6 +84,18 @@ def test_bins_hold_every_image_and_give_the_error(answers: Answers) -> None:
     assert expected_calibration_error(labels, chances) == pytest.approx(
         np.nansum(count * gaps) / len(labels)
     )
+
+
+def test_the_bins_of_each_answer_add_up_to_those_of_all(answers: Answers) -> None:
+    labels, chances, _ = answers
+    every, each = reliability_bins(labels, chances), reliability_by_answer(labels, chances)
+    assert len(each) == chances.shape[1]
+    assert np.array([own.count for own in each]).sum(axis=0).tolist() == list(every.count)
+    given = chances.argmax(axis=1)
+    assert [sum(own.count) for own in each] == np.bincount(given, minlength=len(each)).tolist()
+    for number, own in enumerate(each):
+        right = sum(n * a for n, a in zip(own.count, own.accuracy, strict=True) if n)
+        assert right == pytest.approx(((given == number) & (labels == number)).sum())
 
 
 def test_certain_and_right_is_an_error_of_0_and_certain_and_wrong_of_1() -> None:

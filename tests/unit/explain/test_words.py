@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import ImageError
+from dermassist.evaluation.calibration import ReliabilityBins
 from dermassist.explain.activation_map import peak
 from dermassist.explain.words import (
     PARTS,
@@ -188,32 +189,99 @@ def test_says_not_measured_without_an_evaluation() -> None:
     assert "was not measured" in (explain_in_words(make_assessment()).validation or "")
 
 
+def of_answers(counts: dict[str, int], rights: dict[str, int], measured: Measured) -> Measured:
+    """Return a model whose test had, in the bin of 72 %, these answers, so many of them right."""
+    bins, place = measured.report.reliability, 10
+    assert bins.edges[place] < 0.72 <= bins.edges[place + 1]
+
+    def of(code: str) -> ReliabilityBins:
+        count, right = [0] * 15, [math.nan] * 15
+        if counts.get(code):
+            count[place], right[place] = counts[code], rights[code] / counts[code]
+        return replace(bins, count=tuple(count), accuracy=tuple(right))
+
+    return replace(measured, answered=tuple(of(code) for code in CODES))
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (
+            {"nv": 500, "mel": 40, "bkl": 60},
+            "right for 50 % of the 40 test images answered with Melanoma (MEL) and a confidence",
+        ),
+        (
+            {"nv": 500, "mel": 4, "bkl": 56},
+            (
+                "right for 50 % of the 60 test images answered with another diagnosis than "
+                "Melanocytic Nevus (NV) and a confidence"
+            ),
+        ),
+        (
+            {"nv": 500, "mel": 2, "bkl": 2},
+            (
+                "right for 50 % of the 4 test images answered with another diagnosis than "
+                "Melanocytic Nevus (NV) and a confidence between 67 % and 73 %; so few images say "
+                "little."
+            ),
+        ),
+        ({"nv": 500}, "No test image was answered with another diagnosis than Melanocytic Nevus"),
+        (
+            {"mel": 19, "nv": 2},
+            (
+                "right for 47 % of the 19 test images answered with Melanoma (MEL) and a "
+                "confidence between 67 % and 73 %; so few images say little."
+            ),
+        ),
+    ],
+)
+def test_an_answer_is_compared_with_its_like_and_not_with_the_commonest(
+    counts: dict[str, int], said: str, measured: Measured
+) -> None:
+    rights = {code: count // 2 if code != "nv" else count for code, count in counts.items()}
+    like = of_answers(counts, rights, measured)
+    words = explain_in_words(make_assessment(confidence=0.72), measured=like)
+    assert words.validation is not None
+    assert said in words.validation
+
+
 @pytest.mark.parametrize("confidence", [0.4001, 0.55, 0.72, 0.9])
-def test_compares_with_test_images_of_like_confidence(
+def test_without_figures_of_each_answer_all_are_compared_and_that_is_said(
     confidence: float, measured: Measured
 ) -> None:
     labels, shares = measured_answers(210)
     top, right = shares.max(axis=1), shares.argmax(axis=1) == labels
     number = math.ceil(confidence * 15)
     members = (top > (number - 1) / 15) & (top <= number / 15)
+    earlier = replace(measured, answered=None)
 
-    words = explain_in_words(make_assessment(confidence=confidence), measured=measured)
+    words = explain_in_words(make_assessment(confidence=confidence), measured=earlier)
 
     assert words.validation is not None
     expected = f"{percent(float(right[members].mean()))} of the {members.sum()} test images"
     assert expected in words.validation
+    assert words.validation.endswith("; answers of one diagnosis alone were not counted.")
     assert ("say little" in words.validation) == (members.sum() < 20)
 
 
 def test_confidence_that_no_test_image_had(measured: Measured) -> None:
     bins = measured.report.reliability
     empty = replace(bins, count=(0,) * len(bins.count))
-    unlike = replace(measured, report=replace(measured.report, reliability=empty))
+    unlike = replace(measured, report=replace(measured.report, reliability=empty), answered=None)
 
     words = explain_in_words(make_assessment(), measured=unlike)
 
     assert words.validation is not None
     assert words.validation.startswith("No test image was answered with a confidence")
+
+
+def test_where_no_lesion_is_found_no_figure_of_lesions_is_given(measured: Measured) -> None:
+    assessment = make_assessment()
+    none_found = replace(assessment, quality=replace(assessment.quality, stands_out=False))
+    words = explain_in_words(none_found, measured=measured)
+    assert words.validation == (
+        "How often answers are right where no lesion is found was not measured."
+    )
 
 
 def test_outline_measures_how_much_lies_on_the_lesion() -> None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, Diagnosis
+from dermassist.evaluation.calibration import reliability_by_answer
 from dermassist.evaluation.conformal import estimate_sets
 from dermassist.evaluation.decision import estimate_referral
 from dermassist.evaluation.document import to_document
@@ -146,6 +147,7 @@ def measured_manifest() -> Manifest:
             "protocol": "lesion-grouped fold 0, test part, 700 images of 350 lesions",
             "report": report.to_dict(),
             "heatmaps": to_document(heatmaps),
+            "answered": to_document(reliability_by_answer(labels, shares)),
         },
     )
 

@@ -22,10 +22,9 @@ from dermassist.explain.caution import (
     missed_words,
     referral_line,
 )
-from dermassist.explain.words import FEW_IMAGES
 from dermassist.imaging import Preprocessing, RasterImage, read_image
 from dermassist.inference.classifier import Classifier
-from dermassist.measured import read_measured
+from dermassist.measured import FEW_IMAGES, read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.outcome import SOURCES, Outcome, OutcomeSource
 from dermassist.patient import PatientDetails
@@ -241,8 +240,10 @@ def test_a_patient_reads_how_often_such_answers_were_right(
     assessment = make_assessment()
     measured = read_measured(measured_manifest)
     assert measured is not None
-    cases = measured.confidence_bin(assessment.prediction.confidence)
+    answer = assessment.prediction.diagnosis
+    cases = measured.confidence_bin(assessment.prediction.confidence, answer)
     assert cases.images >= FEW_IMAGES
+    assert cases.other_than is not None
     options = ReportOptions(patient_page=True)
 
     def page(manifest: Manifest | None) -> str:
@@ -251,9 +252,12 @@ def test_a_patient_reads_how_often_such_answers_were_right(
         return "\n".join(texts(content.patient_page))
 
     counted = (
-        f"about {100 * cases.right:.0f} of 100 answers that it gave about as surely were right"
+        f"about {100 * cases.right:.0f} of 100 answers other than “{cases.other_than.full_name}” "
+        "that it gave about as surely were right"
     )
     assert counted in page(measured_manifest)
+    earlier = {k: v for k, v in (measured_manifest.metrics or {}).items() if k != "answered"}
+    assert "of 100 answers that it gave" in page(replace(measured_manifest, metrics=earlier))
     assert "of 100 pictures that it answers like this, it expects about 72" in page(None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dermassist.answering import Answers
     from dermassist.data.ham10000 import Record
     from dermassist.decisions import DecisionMeasures
+    from dermassist.evaluation.calibration import ReliabilityBins
     from dermassist.evaluation.localisation import LocalisationSummary
     from dermassist.evaluation.report import EvaluationReport
     from dermassist.evaluation.table import Table
@@ -56,6 +58,7 @@ class _Measured:
     report: EvaluationReport
     heatmaps: LocalisationSummary | None
     decisions: DecisionMeasures
+    answered: tuple[ReliabilityBins, ...]
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def _check_places(places: _Places, manifest: Manifest) -> None:
     """Find out before the work, not after it, whether its results may be written."""
     from dermassist.storage import check_writable  # noqa: PLC0415
 
+    _check_apart(places)
     if places.save is not None:
         check_replaceable(places.save, "report of an evaluation", _is_report)
         check_writable(places.save)
@@ -175,6 +179,19 @@ def _check_places(places: _Places, manifest: Manifest) -> None:
         from dermassist.gallery import check_gallery_place  # noqa: PLC0415
 
         check_gallery_place(places.errors)
+
+
+def _check_apart(places: _Places) -> None:
+    """Refuse one place for two results: the later one would replace the earlier."""
+    taken: dict[str, str] = {}
+    for option, place in vars(places).items():
+        if place is None:
+            continue
+        other = taken.setdefault(os.path.realpath(place), option)
+        if other != option:
+            raise ConfigError(
+                f"--{other} and --{option} both name {place}; give each a place of its own"
+            )
 
 
 def _write(
@@ -236,13 +253,17 @@ def _measure(answers: Answers, classifier: Classifier, *, seed: int) -> _Measure
 
     from dermassist.answering import evaluate_answers, measure_heatmaps  # noqa: PLC0415
     from dermassist.decisions import measure_decisions  # noqa: PLC0415
+    from dermassist.evaluation.calibration import reliability_by_answer  # noqa: PLC0415
 
     random = np.random.default_rng(seed)
     report = evaluate_answers(answers, random=random)
     has_masks = any(record.mask_path is not None for record in answers.records)
     heatmaps = measure_heatmaps(answers, random=random) if has_masks else None
     return _Measured(
-        report, heatmaps, measure_decisions(answers, classifier.manifest, random=random)
+        report,
+        heatmaps,
+        measure_decisions(answers, classifier.manifest, random=random),
+        reliability_by_answer(answers.labels, answers.probabilities),
     )
 
 
@@ -250,6 +271,7 @@ def _document(
     classifier: Classifier, subject: Subject, measured: _Measured, *, seed: int
 ) -> dict[str, Any]:
     from dermassist.evaluation.document import to_document  # noqa: PLC0415
+    from dermassist.measured import ANSWERED_KEY  # noqa: PLC0415
 
     return {
         "protocol": subject.description,
@@ -258,6 +280,7 @@ def _document(
         "report": measured.report.to_dict(),
         "heatmaps": to_document(measured.heatmaps),
         "decisions": to_document(measured.decisions),
+        ANSWERED_KEY: to_document(measured.answered),
     }
 
 
