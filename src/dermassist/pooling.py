@@ -130,7 +130,7 @@ class ProtocolFigures:
                 ),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: holds no figures of a protocol ({error!r})") from error
+            raise DataError(f"{path}: holds no figures of a protocol ({error!r:.200})") from error
         _check(figures.report)
         return figures
 
@@ -168,7 +168,7 @@ def check_tested(
             origin = training["origin"]
             same = (found, training["weights"], "teacher" in origin) == (recipe, weights, taught)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: does not say how it was trained ({error!r})") from error
+            raise DataError(f"{path}: does not say how it was trained ({error!r:.200})") from error
         if not same:
             raise DataError(
                 f"{path}: was made with another recipe, other weights or another kind of teacher; "

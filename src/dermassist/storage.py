@@ -24,6 +24,7 @@ _FILE_MODE = 0o666
 #: Of what stands in for an earlier file until it is whole: that one may be for its owner alone.
 _STAND_IN_MODE = 0o600
 _PERMISSIONS = 0o777
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 #: What file managers leave in a folder that was looked into.
 _LEFT_BY_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 #: Errors of the disk itself, which the system gives without a name.
@@ -82,8 +83,22 @@ def write_together(contents: Mapping[Path, bytes], *, obsolete: Iterable[Path] =
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether a path is a pipe or a device, which takes bytes but must not be replaced."""
+    """Tell whether a path takes bytes but must not be replaced.
+
+    That is a pipe, a device, or the file that standard output or error goes into: what the shell
+    appends to (``>>``) would be lost.
+    """
+    if _descriptor_of(path) is not None:
+        return True
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def is_standard_output(path: Path) -> bool:
+    """Tell whether what is written to a path mixes with what a program prints."""
+    if not _is_open_as(path, _STANDARD_OUTPUT):
+        return False
+    # Of what is thrown away nobody reads a mixture.
+    return not os.path.samestat(path.stat(), os.stat(os.devnull))  # noqa: PTH116 - may be no path
 
 
 def check_writable(path: Path) -> None:
@@ -157,11 +172,17 @@ def turn_in(directory: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; into a pipe or a device write straight.
+    """Write a file whole or not at all; into a stream write straight.
 
     Raises:
         OSError: as of ``replacing``.
     """
+    descriptor = _descriptor_of(path)
+    if descriptor is not None:
+        # Not by its name: opened anew, a file would be emptied, or written from its beginning.
+        with _naming(path, path), open(descriptor, "wb", closefd=False) as stream:
+            stream.write(content)
+        return
     if is_stream(path):
         with _naming(path, path):
             path.write_bytes(content)
@@ -177,6 +198,20 @@ def write_text(path: Path, content: str) -> None:
 
 class _NothingToWriteError(Exception):
     """Leaves ``replacing`` with the earlier file as it was."""
+
+
+def _descriptor_of(path: Path) -> int | None:
+    """Return which of standard output and error a path is, if any."""
+    streams = (_STANDARD_OUTPUT, _STANDARD_ERROR)
+    return next((number for number in streams if _is_open_as(path, number)), None)
+
+
+def _is_open_as(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except (OSError, ValueError):
+        # There is nothing at the path, or the descriptor is closed.
+        return False
 
 
 def _locked(directory: Path) -> int | None:

@@ -484,11 +484,29 @@ def test_a_table_may_take_the_place_of_nothing_or_of_a_table(tmp_path: Path) -> 
     check_table_place(table, [tmp_path / "a.jpg"])
     table.touch()
     check_table_place(table, [tmp_path / "a.jpg"])
-    table.write_text("image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\na,1,0,0,0,0,0,0\n")
-    check_table_place(table, [tmp_path / "a.jpg"])
+    # One answer is so sure that it is rounded to a label's values, though not to its digits.
+    sure = ",".join(["1.000000", *["0.000000"] * 6])
+    for row in ("a,0.4,0.6,0,0,0,0,0", f"a,{sure}"):
+        table.write_text(f"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n{row}\n")
+        check_table_place(table, [tmp_path / "a.jpg"])
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", b"mine", b"image,MEL,NV\na,1,0\n"])
+@pytest.mark.parametrize("rows", ["a,0.0,1.0,0.0,0.0,0.0,0.0,0.0", "a,,,,,,,\nb,1,0,0,0,0,0,0"])
+def test_a_table_takes_the_place_of_no_labels(tmp_path: Path, rows: str) -> None:
+    labels = tmp_path / "ground_truth.csv"
+    labels.write_text(f"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n{rows}\n")
+    with pytest.raises(ConfigError, match="holds labels, not answers; name another file"):
+        check_table_place(labels, [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xff\xd8\xff\xe0", b"mine", b"image,MEL,NV\na,1,0\n"),
+        pytest.param(b"x" * 200_000, id="long line"),
+        b"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC,lesion_id\na,0.4,0.6,0,0,0,0,0,l\n",
+    ],
+)
 def test_a_table_takes_the_place_of_nothing_else(tmp_path: Path, content: bytes) -> None:
     place = tmp_path / "a.jpg"
     place.write_bytes(content)

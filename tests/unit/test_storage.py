@@ -217,6 +217,25 @@ def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
     assert is_stream(pipe)
 
 
+@posix
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_what_the_shell_appends_to_is_appended_to(tmp_path: Path, descriptor: int) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("mine\n")
+    code = (
+        "import sys; from pathlib import Path; from dermassist.storage import *\n"
+        "path = Path(sys.argv[1]); assert is_stream(path); check_writable(path)\n"
+        "write_text(path, 'content\\n')"
+    )
+    with log.open("a") as file:
+        where = {1: None, 2: None, descriptor: file}
+        command = [sys.executable, "-c", code, str(log)]
+        subprocess.run(command, check=True, timeout=60, stdout=where[1], stderr=where[2])
+    assert log.read_text() == "mine\ncontent\n"
+    assert list(tmp_path.iterdir()) == [log]
+    assert not is_stream(log)
+
+
 def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     check_writable(path)

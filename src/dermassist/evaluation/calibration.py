@@ -88,7 +88,10 @@ def reliability_bins(
     Raises:
         DataError: labels and probabilities do not fit together.
     """
-    confidence, correct = _top_label(y_true, probabilities)
+    return _binned(*_top_label(y_true, probabilities), bins=bins)
+
+
+def _binned(confidence: FloatArray, correct: FloatArray, *, bins: int) -> ReliabilityBins:
     indicator = _bin_indicator(confidence, bins)
     count = indicator.sum(axis=0)
     return ReliabilityBins(
@@ -110,12 +113,11 @@ def reliability_by_answer(
     Raises:
         DataError: labels and probabilities do not fit together.
     """
-    chances = checked_probabilities(probabilities)
-    labels = checked_labels(y_true, classes=chances.shape[1], images=len(chances))
-    answers = chances.argmax(axis=1)
+    confidence, correct = _top_label(y_true, probabilities)
+    answers = np.asarray(probabilities).argmax(axis=1)
     return tuple(
-        reliability_bins(labels[answers == k], chances[answers == k], bins=bins)
-        for k in range(chances.shape[1])
+        _binned(confidence[answers == k], correct[answers == k], bins=bins)
+        for k in range(np.shape(probabilities)[1])
     )
 
 

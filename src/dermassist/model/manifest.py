@@ -169,12 +169,12 @@ def _check_positive(name: str, value: float | None) -> None:
 
 def _check_shares(where: str, values: Any, *names: str) -> None:
     if not isinstance(values, Mapping):
-        raise BundleError(f"{where} must be a table, got {values!r}")
+        raise BundleError(f"{where} must be a table, got {values!r:.200}")
     for name in names:
         share = values.get(name)
         # Written so that nan is refused as well; true and false are numbers to Python.
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
-            raise BundleError(f"{where}.{name} must lie in 0..1, got {share!r}")
+            raise BundleError(f"{where}.{name} must lie in 0..1, got {share!r:.200}")
 
 
 def _marked(values: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _verified_body(text: str, *, where: str) -> dict[str, Any]:
         stated = body.pop("sha256")
         version = body.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise BundleError(f"{where}: is not a model manifest ({error!r})") from error
+        raise BundleError(f"{where}: is not a model manifest ({error!r:.200})") from error
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{where}: has schema version {version}, this program reads {SCHEMA_VERSION}; "

@@ -397,6 +397,29 @@ def test_a_report_never_lies_beside_pictures_of_something_else(
     assert "DermAssist_Report.pdf" in names(Path("out"))
 
 
+def test_replacing_the_report_of_something_else_is_said(
+    run: Run, photo: Path, photos: Path, tiny_bundle: Path
+) -> None:
+    where = ("--model", tiny_bundle, "--out", "out", "--pdf")
+    place = "out/DermAssist_Report.pdf"
+    assert run("analyze", photos / "b.png", *where, "--name", "Anna Alpha").err == ""
+    outcome = run("analyze", photo, *where)
+    said = f"Replaced the report of another image at {place}."
+    assert (outcome.status, outcome.err) == (0, f"{said}\n")
+    outcome = run("analyze", photo, *where, "--name", "Berta Beta", "--json")
+    same = f"Replaced the report of this image at {place}, with the details that it bore."
+    assert (outcome.err, outcome.json["notes"]) == ("", [same])
+    assert run("analyze", photo, *where, "--name", "Cora Gamma").err == f"{same}\n"
+    outcome = run("analyze", photo, *where, "--signed")
+    other = "an analysis whose pictures showed something else"
+    assert outcome.err == f"Replaced the report of {other} at {place}.\n"
+    # Nothing tells of what a report is that lies there alone.
+    Path("out/assessment.json").unlink()
+    Path("out/gradcam_output.png").unlink()
+    Path("out/gradcam_overlay.png").unlink()
+    assert run("analyze", photo, *where).err == f"Replaced another report at {place}.\n"
+
+
 def test_what_earlier_versions_saved_showed_the_prediction(
     run: Run, photo: Path, tiny_bundle: Path
 ) -> None:

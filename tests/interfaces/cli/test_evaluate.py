@@ -216,11 +216,16 @@ def test_damaged_and_missing_split_files(
 ) -> None:
     text = split_file.read_text().replace(",1,[", ",2,[", 1)
     Path("damaged.json").write_text(text)
-    for name, reason in (("damaged.json", "hash"), ("absent.json", "data split")):
+    Path("image.json").write_bytes(b"\xff" * 10_000)
+    for name, reason in (
+        *(("damaged.json", "hash"), ("absent.json", "data split")),
+        ("image.json", "is not a split file"),
+    ):
         outcome = evaluate(run, data, Path(name), trained)
         assert outcome.status == ExitStatus.DATA
         assert name in outcome.complaint
         assert reason in outcome.complaint
+        assert len(outcome.complaint) < 300
 
 
 def test_nothing_to_evaluate_on(run: Run, trained: Path) -> None:
@@ -607,3 +612,25 @@ def test_only_the_test_fold_is_stored(
         assert outcome.status == ExitStatus.CONFIG
         assert "--store" in outcome.complaint
     assert (model / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("--save", "--answers"), ("--save", "--errors"), ("--answers", "--errors")],
+)
+def test_two_results_have_two_places(
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+    second: str,
+) -> None:
+    options = (first, "out/both.x", second, "out/../out/both.x")
+    outcome = unanswered(run, monkeypatch, data, tested, trained, *options)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint == (
+        f"{first} and {second} both name out/../out/both.x; give each a place of its own"
+    )
+    assert not Path("out").exists()

@@ -124,7 +124,7 @@ def test_nothing_readable_leaves_a_table_without_rows(
     assert read_table(Path("table.csv")) == {}
 
 
-OLDER = f"{','.join(HEADER)}\n" + "older,1,0,0,0,0,0,0\n" * 1000
+OLDER = f"{','.join(HEADER)}\n" + "older,0.9,0.1,0,0,0,0,0\n" * 1000
 
 
 def test_existing_table_is_replaced(run: Run, photos: Path, tiny_bundle: Path) -> None:
@@ -303,6 +303,17 @@ def test_a_file_of_something_else_is_never_replaced(
     assert outcome.status == ExitStatus.CONFIG
     assert "thesis.csv: exists and is no table of answers" in outcome.complaint
     assert Path("thesis.csv").read_text() == "mine"
+
+
+def test_labels_of_the_same_form_are_never_replaced(
+    run: Run, photos: Path, tiny_bundle: Path
+) -> None:
+    labels = f"{','.join(HEADER)}\nb,0.0,1.0,0.0,0.0,0.0,0.0,0.0\n"
+    Path("GroundTruth.csv").write_text(labels)
+    outcome = run("predict", photos, "--csv", "GroundTruth.csv", "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.CONFIG
+    assert outcome.complaint.startswith("GroundTruth.csv: holds labels, not answers")
+    assert Path("GroundTruth.csv").read_text() == labels
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")

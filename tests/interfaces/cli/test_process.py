@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import dermassist
+from dermassist.interfaces.cli.exit_status import ExitStatus
 
 from ...unit.data.fake_dataverse import LISTING_PATH, FakeDataverse, silence
 
@@ -171,3 +172,44 @@ def test_json_is_json_whatever_the_terminal_takes(
     named.unlink()
     done = call("analyze", named, *options, env=environment, encoding=encoding)
     assert named.name in json.loads(done.stderr)["error"]["message"]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no /dev/stdout here")
+def test_a_table_on_standard_output_is_appended_where_the_shell_appends(
+    photos: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "all.csv"
+    place.write_text("mine\n")
+    command = ("predict", photos / "b.png", "--model", tiny_bundle, "--csv")
+    # By the name of the file itself as well, which the shell has opened before.
+    for csv in ("/dev/stdout", place):
+        with place.open("a") as output:
+            done = call(
+                *(*command, csv), capture_output=False, stdout=output, stderr=subprocess.PIPE
+            )
+        assert done.returncode == 0, done.stderr
+        assert "1 of 1 images answered" in done.stderr
+    mine, *rows = place.read_text().splitlines()
+    assert mine == "mine"
+    assert [row.partition(",")[0] for row in rows] == ["image", "b"] * 2
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no /dev/stdout here")
+def test_a_table_and_json_cannot_share_standard_output(
+    photos: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    command = ("predict", photos / "b.png", "--model", tiny_bundle, "--json", "--csv")
+    done = call(*command, "/dev/stdout", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (ExitStatus.CONFIG, "")
+    error = json.loads(done.stderr)["error"]
+    assert error["message"] == (
+        "--csv /dev/stdout: is standard output, where --json writes too; name a file for the table"
+    )
+    done = call(*command, "/dev/stderr", cwd=tmp_path)
+    assert json.loads(done.stdout)["answered"] == 1
+    # Both are thrown away.
+    with Path(os.devnull).open("w") as nothing:
+        done = call(
+            *(*command, os.devnull), capture_output=False, stdout=nothing, stderr=subprocess.PIPE
+        )
+    assert (done.returncode, done.stderr) == (0, "")

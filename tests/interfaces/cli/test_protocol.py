@@ -178,17 +178,23 @@ def test_processes_share_the_trials_out(
 
 
 def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:
-    assert call(run, material, "lesion", "--only", "fold0").status == 0
+    first = call(run, material, "lesion", "--only", "fold0")
+    assert first.status == 0
+    assert "tested before" not in first.err
     description = json.loads(Path("results/lesion/fold0.json").read_text())
     origin = description["training"]["origin"]
     assert (origin["protocol"], origin["fold"]) == ("lesion", 0)
     assert description["training"]["config"]["optimisation"]["batch_size"] == 8
 
+    # Nobody must take answers that were there before for new ones.
+    said = "tested before, not trained again; give another --results and --runs to train"
+    assert call(run, material, "lesion", "--only", "fold0").err == f"fold0: {said}\n"
+
     table = Path("results/lesion/fold0.csv")
     table.write_text(table.read_text().replace(f",{CODES[0]},", f",{CODES[1]},", 1))
     outcome = call(run, material, "lesion", "--only", "fold0")
     assert outcome.status == ExitStatus.DATA
-    assert "was changed after it was written" in outcome.complaint
+    assert "was changed after it was written" in outcome.err
 
 
 def test_figures_that_do_not_follow_from_their_rows_are_refused(run: Run, material: Path) -> None:
@@ -203,6 +209,16 @@ def test_figures_that_do_not_follow_from_their_rows_are_refused(run: Run, materi
     path.write_text(json.dumps(document))
     with pytest.raises(DataError, match="holds no figures of a protocol"):
         ProtocolFigures.read(path)
+    path.write_bytes(b"\xff" * 10_000)
+    with pytest.raises(DataError, match="holds no figures of a protocol") as caught:
+        ProtocolFigures.read(path)
+    assert len(str(caught.value)) < 300
+    path.write_text(json.dumps({"report": {}, "trials_of_protocol": 5}))
+    Path("results/lesion/fold0.json").write_bytes(b"\xff" * 10_000)
+    outcome = call(run, material, "lesion", "--only", "fold0")
+    assert outcome.status == ExitStatus.DATA
+    assert "does not say how it was trained" in outcome.err
+    assert len(outcome.err) < 500
 
 
 def test_a_source_is_scored_by_classes_with_enough_images(run: Run, material: Path) -> None:
@@ -225,6 +241,10 @@ def test_the_papers_protocol_says_what_it_is(run: Run, material: Path) -> None:
     assert "Balanced accuracy" in outcome.out
     assert "fitted on the images that it reports" in outcome.out
     assert "Referral at the threshold" not in outcome.out
+    assert "Brier score" in outcome.out
+    rows = [line.partition("  ")[0] for line in outcome.lines]
+    assert "Expected calibration error (15 bins)" not in rows
+    assert "The same if perfectly calibrated" not in rows
 
 
 @pytest.mark.parametrize(

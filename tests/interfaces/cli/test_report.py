@@ -243,6 +243,15 @@ def test_what_is_no_assessment_is_refused(run: Run, tiny_bundle: Path, text: str
     assert run("report", "absent.json", "--model", tiny_bundle).status == ExitStatus.DATA
 
 
+def test_an_image_named_by_mistake_is_refused_in_few_words(
+    run: Run, photo: Path, tiny_bundle: Path
+) -> None:
+    outcome = run("report", photo, "--model", tiny_bundle)
+    assert outcome.status == ExitStatus.DATA
+    assert outcome.complaint.endswith("; name an assessment.json")
+    assert len(outcome.complaint) < len(str(photo)) + 300
+
+
 def test_the_report_of_another_model_is_refused(run: Run, case: Path) -> None:
     outcome = run("report", case)
     assert outcome.status == ExitStatus.MODEL

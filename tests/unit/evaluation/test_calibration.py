@@ -98,6 +98,13 @@ def test_the_bins_of_each_answer_add_up_to_those_of_all(answers: Answers) -> Non
         assert right == pytest.approx(((given == number) & (labels == number)).sum())
 
 
+def test_a_class_that_nobody_was_given_has_empty_bins() -> None:
+    first, second = reliability_by_answer([0, 1], [[0.9, 0.1], [0.6, 0.4]])
+    assert sum(first.count) == 2
+    assert set(second.count) == {0}
+    assert np.isnan(second.accuracy).all()
+
+
 def test_certain_and_right_is_an_error_of_0_and_certain_and_wrong_of_1() -> None:
     assert expected_calibration_error([0, 1], np.eye(7)[:2]) == 0
     assert expected_calibration_error([1, 0], np.eye(7)[:2]) == 1

@@ -93,6 +93,13 @@ def test_a_malformed_manifest_is_refused_even_with_a_right_hash(
         Manifest.from_json(rehashed(change), where="here")
 
 
+def test_what_is_wrong_in_a_manifest_is_told_in_few_words() -> None:
+    referral = {"threshold": "x" * 100_000, "target_sensitivity": 0.9}
+    with pytest.raises(BundleError, match=r"must lie in 0\.\.1") as caught:
+        Manifest.from_json(rehashed(lambda body: body.update(referral=referral)), where="here")
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize(
     "text", ["", "null", "[]", "7", '"text"', "{}", "{", "[" * 100_000, '{"sha256": 1}']
 )

@@ -52,6 +52,8 @@ ASSESSMENT_NAME = "assessment.json"
 REPORT_NAME = "DermAssist_Report.pdf"
 #: All that an analysis may leave in its folder, as it is put there: last what tells of the others.
 RESULT_NAMES = (REPORT_NAME, HEATMAP_NAME, OVERLAY_NAME, ASSESSMENT_NAME)
+#: What the analysis in a folder is of where it is the same as the new one.
+_THIS_IMAGE = "this image"
 #: How far apart probabilities of one answer may lie: sums over threads differ in the last bits.
 SAME_ANSWER = 1e-5
 #: What reading a file may raise that is no assessment.
@@ -230,7 +232,7 @@ def _is_assessment(path: Path) -> bool:
 def _write_over(
     out: Path, contents: Mapping[str, bytes], assessment: Assessment, drawing: Drawing
 ) -> list[str]:
-    """Write the files in place of an earlier analysis'; return what was removed of that one.
+    """Write the files in place of an earlier analysis'; say what was lost of that one.
 
     A folder must not hold results of two images, nor two answers to one, nor a report of other
     pictures. Nothing but an analysis' own names is touched.
@@ -239,18 +241,32 @@ def _write_over(
 
     # Of two analyses that end at once, the second must find all that the first has written.
     with turn_in(out):
-        other = _other_than(assessment, drawing, out)
-        absent = [name for name in RESULT_NAMES if name not in contents] if other else []
+        earlier = _earlier(assessment, drawing, out)
+        is_other = earlier not in {None, _THIS_IMAGE}
+        absent = [name for name in RESULT_NAMES if name not in contents] if is_other else []
         left = [name for name in absent if (out / name).is_file()]
+        notes = _replaced(out / REPORT_NAME, contents, earlier)
         write_together(
             {out / name: contents[name] for name in RESULT_NAMES if name in contents},
             obsolete=[out / name for name in left],
         )
-    return [f"Removed from {out}: {', '.join(left)} of {other}."] if left else []
+    return [*notes, *([f"Removed from {out}: {', '.join(left)} of {earlier}."] if left else [])]
 
 
-def _other_than(assessment: Assessment, drawing: Drawing, out: Path) -> str | None:
-    """Say what else the analysis in a folder is of; ``None`` where it is of the same.
+def _replaced(report: Path, contents: Mapping[str, bytes], earlier: str | None) -> list[str]:
+    """Say whose report a new one takes the place of: it may bear what stands nowhere else."""
+    new = contents.get(REPORT_NAME)
+    if new is None or not report.is_file() or report.read_bytes() in {b"", new}:
+        return []
+    if earlier is None:
+        return [f"Replaced another report at {report}."]
+    if earlier == _THIS_IMAGE:
+        return [f"Replaced the report of this image at {report}, with the details that it bore."]
+    return [f"Replaced the report of {earlier} at {report}."]
+
+
+def _earlier(assessment: Assessment, drawing: Drawing, out: Path) -> str | None:
+    """Say what the analysis in a folder is of; ``None`` where nothing tells.
 
     A report alone tells nothing. One of the same answer lists the pictures that lie beside it, so
     it is another's where these show something else.
@@ -265,8 +281,8 @@ def _other_than(assessment: Assessment, drawing: Drawing, out: Path) -> str | No
         if Drawing.from_dict(values, predicted=predicted) != drawing:
             return "an analysis whose pictures showed something else"
     except UNREADABLE:
-        pass
-    return None
+        return None
+    return _THIS_IMAGE
 
 
 def _is_same_answer(values: Mapping[str, Any], assessment: Assessment) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dermassist.errors import ConfigError
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.option import Json, Model, SqueezedFrom, Tta, pixel_aspect_of
 from dermassist.interfaces.cli.output import NOTICE, progress, remark, say, say_json
@@ -75,8 +76,16 @@ def predict(
     """Answer many images into a CSV file; unreadable ones are listed and do not stop the rest."""
     from dermassist.batch import check_table_place, find_images  # noqa: PLC0415
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
-    from dermassist.storage import check_writable, is_stream  # noqa: PLC0415
+    from dermassist.storage import (  # noqa: PLC0415
+        check_writable,
+        is_standard_output,
+        is_stream,
+    )
 
+    if as_json and is_standard_output(csv):
+        raise ConfigError(
+            f"--csv {csv}: is standard output, where --json writes too; name a file for the table"
+        )
     found = find_images(paths)
     images = found.images
     check_table_place(csv, images)
@@ -92,7 +101,7 @@ def predict(
     if as_json:
         say_json(_to_dict(outcome, csv))
     else:
-        # Where the table goes into a pipe, that may be standard output.
+        # Where the table goes into a stream, that may be standard output.
         _say(outcome, csv, beside=is_stream(csv))
     if outcome.status is not ExitStatus.OK:
         raise typer.Exit(outcome.status)
@@ -128,7 +137,9 @@ def _table_place(csv: Path, outcomes: Sequence[FileOutcome], *, asked: int) -> P
 
     A table without rows replaces none, and one that was interrupted goes beside an earlier one.
     """
-    if not csv.is_file():
+    from dermassist.storage import is_stream  # noqa: PLC0415
+
+    if not csv.is_file() or is_stream(csv):
         return csv
     if all(outcome.prediction is None for outcome in outcomes):
         return None

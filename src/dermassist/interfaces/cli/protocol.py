@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dermassist.config import TrainingConfig
     from dermassist.data.ham10000 import Ham10000
     from dermassist.data.protocol import Trial
+    from dermassist.evaluation.table import Table
     from dermassist.training.run import RunSettings
     from dermassist.trial import Bench
 
@@ -115,6 +116,11 @@ def protocol(
     due = [trial for trial in wanted if trial not in tested]
     start = describe_init(init) if due else None
     check(tested, start=start)
+    for trial in (trial for trial in wanted if trial not in due):
+        remark(
+            f"{trial.name}: tested before, not trained again; give another --results and --runs "
+            "to train"
+        )
     if due:
         bench = _bench(recipe, dataset, due, init=init, weights=weights, cache=cache)
         bench = replace(bench, teachers=teachers)
@@ -225,6 +231,7 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
             "Its temperature, threshold and sets were fitted on the images that it reports: read no"
         )
         say("calibration error from it; what they do is not shown.")
+        tables[0] = _without_calibration(overall)
     else:
         tables += [
             calibration_table(figures.error_before, error, networks=networks),
@@ -240,3 +247,8 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
         say(own_errors(own, error.value))
     say("")
     say(f"Written to {path}, pictures to {place}")
+
+
+def _without_calibration(table: Table) -> Table:
+    """Leave out the calibration error and the row that it is compared with."""
+    return replace(table, rows=tuple(row for row in table.rows if "calibrat" not in row[0]))

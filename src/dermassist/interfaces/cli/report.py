@@ -147,7 +147,11 @@ def _read_case(path: Path) -> tuple[Assessment, Drawing]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name an assessment.json") from None
     except UNREADABLE as error:
-        raise DataError(f"{path}: is no assessment that  analyze  wrote ({error!r})") from error
+        # Shortened: an error of decoding holds the whole file, such as an image named by mistake.
+        raise DataError(
+            f"{path}: is no assessment that  analyze  wrote ({error!r:.200}); "
+            "name an assessment.json"
+        ) from error
 
 
 def _pictures_beside(case: Path, drawing: Drawing) -> tuple[str, ...]:
