@@ -47,16 +47,28 @@ SMALL_MARK = " (small)"
 MISTAKES_SHOWN = 10
 
 
-def overall_table(report: EvaluationReport, *, title: str = "Overall") -> Table:
-    """Return one row per figure of merit, and what chance alone does to the calibration error."""
+def overall_table(
+    report: EvaluationReport, *, title: str = "Overall", calibration: bool = True
+) -> Table:
+    """Return one row per figure of merit, and what chance alone does to the calibration error.
+
+    Args:
+        report: the evaluation.
+        title: heading.
+        calibration: False leaves the calibration error out, as where the temperature was fitted on
+            these images.
+    """
     overall, chance = report.summary.overall, report.calibration_reference
     rows = [
-        (label, format_estimate(getattr(overall, name))) for name, label in _OVERALL_ROWS.items()
+        (label, format_estimate(getattr(overall, name)))
+        for name, label in _OVERALL_ROWS.items()
+        if calibration or name != "calibration_error"
     ]
     low, high = format_number(chance.low), format_number(chance.high)
-    rows.append(
-        ("The same if perfectly calibrated", f"{format_number(chance.mean)} [{low}, {high}]")
-    )
+    if calibration:
+        rows.append(
+            ("The same if perfectly calibrated", f"{format_number(chance.mean)} [{low}, {high}]")
+        )
     return Table(title, ("Measure", "Value [95 % interval]"), tuple(rows), _notes(report.summary))
 
 

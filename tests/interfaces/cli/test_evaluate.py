@@ -162,7 +162,12 @@ def test_what_validation_chose_is_not_shown_as_measured_on_it(
     assert "were fitted on these images" in outcome.lines[0]
     assert outcome.lines[1].startswith("Read no calibration error from it")
     assert "Peak inside the lesion mask" in outcome.out
-    for chosen in ("With temperature", "Melanomas referred", "Empty sets"):
+    for chosen in (
+        "Expected calibration error (15 bins)",
+        "With temperature",
+        "Melanomas referred",
+        "Empty sets",
+    ):
         assert chosen not in outcome.out
         assert chosen in evaluate(run, data, split_file, trained).out
 

@@ -321,7 +321,7 @@ def _tables(measured: _Measured, *, decisions: bool) -> Iterator[Table]:
     )
 
     report = measured.report
-    yield overall_table(report)
+    yield overall_table(report, calibration=decisions)
     yield class_table(report)
     yield confusion_table(report)
     if decisions:

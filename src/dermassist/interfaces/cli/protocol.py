@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from dermassist.config import TrainingConfig
     from dermassist.data.ham10000 import Ham10000
     from dermassist.data.protocol import Trial
-    from dermassist.evaluation.table import Table
     from dermassist.training.run import RunSettings
     from dermassist.trial import Bench
 
@@ -224,14 +223,20 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
     names = ", ".join(trial.name for trial in tested)
     say(f"{len(tested)} of {of} trials, answers pooled: {names}")
     networks, error = len(figures.each), figures.report.summary.overall.calibration_error
-    overall = overall_table(figures.report, title=f"Overall{pooled_title(networks)}")
-    tables = [overall, class_table(figures.report)]
-    if figures.protocol == Protocol.PAPER.value:
+    chosen_here = figures.protocol == Protocol.PAPER.value
+    tables = [
+        overall_table(
+            figures.report,
+            title=f"Overall{pooled_title(networks)}",
+            calibration=not chosen_here,
+        ),
+        class_table(figures.report),
+    ]
+    if chosen_here:
         say(
             "Its temperature, threshold and sets were fitted on the images that it reports: read no"
         )
         say("calibration error from it; what they do is not shown.")
-        tables[0] = _without_calibration(overall)
     else:
         tables += [
             calibration_table(figures.error_before, error, networks=networks),
@@ -247,8 +252,3 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
         say(own_errors(own, error.value))
     say("")
     say(f"Written to {path}, pictures to {place}")
-
-
-def _without_calibration(table: Table) -> Table:
-    """Leave out the calibration error and the row that it is compared with."""
-    return replace(table, rows=tuple(row for row in table.rows if "calibrat" not in row[0]))
