@@ -45,7 +45,7 @@ from dermassist.evaluation.tabulation import (
     subgroup_table,
 )
 from dermassist.explain.caution import NAMED_ANYWAY_SHARE
-from dermassist.measured import read_measured
+from dermassist.measured import commonest_answer, read_measured
 from dermassist.model.bundle import bundle_directory, read_bundle
 from dermassist.model.manifest import NOT_MEASURED, Manifest
 from dermassist.pooling import ProtocolFigures, TrialFigures
@@ -162,8 +162,7 @@ def _right_by_answer() -> str:
     answered = None if measured is None else measured.answered
     if answered is None:
         raise SystemExit("the bundle has no figures of each answer; store its evaluation again")
-    totals = [sum(bins.count) for bins in answered]
-    commonest = DIAGNOSES[totals.index(max(totals))]
+    commonest = commonest_answer(answered)
     others = [answered[each.index] for each in DIAGNOSES if each is not commonest]
     said = []
     for group in (others, [answered[commonest.index]]):
@@ -272,36 +271,28 @@ def variant() -> str:
     if mirrored.metrics is None:
         sys.exit("the variant has not been evaluated; run  dermassist evaluate --tta --store")
     tta = EvaluationReport.from_dict(mirrored.metrics["report"])
-    rows = tuple(
-        (label, *(format_estimate(getattr(r.summary.overall, name)) for r in (plain, tta)))
-        for name, label in VARIANT_ROWS.items()
+    documents = [
+        manifest.metrics
+        for manifest in (read_bundle().manifest, mirrored)
+        if manifest.metrics is not None
+    ]
+    decided = [from_document(DecisionMeasures, each["decisions"]).referral for each in documents]
+    located = [from_document(LocalisationSummary, each["heatmaps"]).averages for each in documents]
+    rows = (
+        *_side_by_side(VARIANT_ROWS, [each.summary.overall for each in (plain, tta)]),
+        *_side_by_side(VARIANT_REFERRAL_ROWS, decided),
+        *_side_by_side(VARIANT_HEATMAP_ROWS, located),
     )
-    decided = [
-        from_document(DecisionMeasures, manifest.metrics["decisions"]).referral
-        for manifest in (read_bundle().manifest, mirrored)
-        if manifest.metrics is not None
-    ]
-    referred = [
-        (label, *(format_estimate(getattr(each, name)) for each in decided))
-        for name, label in (
-            ("sensitivity", "Malignant images referred"),
-            ("specificity", "Benign images not referred"),
-        )
-    ]
-    summaries = [
-        from_document(LocalisationSummary, manifest.metrics["heatmaps"]).averages
-        for manifest in (read_bundle().manifest, mirrored)
-        if manifest.metrics is not None
-    ]
-    located = [
-        (label, *(format_estimate(getattr(each, name)) for each in summaries))
-        for name, label in (
-            ("peak", "Heatmap's peak inside the lesion mask"),
-            ("energy", "Share of its evidence inside the mask"),
-        )
-    ]
     header = ("Measure", "As it ships", "With `--tta`")
-    return render_markdown(Table("On the same test fold", header, (*rows, *referred, *located)))
+    return render_markdown(Table("On the same test fold", header, rows))
+
+
+def _side_by_side(labels: dict[str, str], measures: Sequence[Any]) -> list[tuple[str, ...]]:
+    """Return a row for each measure: its label, and its estimate in each of the sets."""
+    return [
+        (label, *(format_estimate(getattr(each, name)) for each in measures))
+        for name, label in labels.items()
+    ]
 
 
 def full_performance() -> str:
@@ -497,6 +488,14 @@ PEER = (
     "Cureeeeeeee/CNN-Based-Skin-Lesion-Classification-for-Early-Skin-Cancer-Detection), "
     "lesion-grouped"
 )
+VARIANT_REFERRAL_ROWS = {
+    "sensitivity": "Malignant images referred",
+    "specificity": "Benign images not referred",
+}
+VARIANT_HEATMAP_ROWS = {
+    "peak": "Heatmap's peak inside the lesion mask",
+    "energy": "Share of its evidence inside the mask",
+}
 VARIANT_ROWS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",

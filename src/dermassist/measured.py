@@ -84,12 +84,20 @@ class Measured:
         if self.answered is None:
             return _bin_at(confidence, (self.report.reliability,))
         own = replace(_bin_at(confidence, (self.answered[answer.index],)), answer=answer)
-        counts = [sum(bins.count) for bins in self.answered]
-        commonest = DIAGNOSES[counts.index(max(counts))]
+        commonest = commonest_answer(self.answered)
         if own.images >= FEW_IMAGES or answer is commonest:
             return own
         others = [self.answered[each.index] for each in DIAGNOSES if each is not commonest]
         return replace(_bin_at(confidence, others), other_than=commonest)
+
+
+def commonest_answer(answered: Sequence[ReliabilityBins]) -> Diagnosis:
+    """Return the diagnosis that most test images were answered with.
+
+    Args:
+        answered: as ``Measured.answered``.
+    """
+    return max(DIAGNOSES, key=lambda each: sum(answered[each.index].count))
 
 
 def _bin_at(confidence: float, reliability: Sequence[ReliabilityBins]) -> ConfidenceBin:

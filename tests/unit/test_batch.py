@@ -26,10 +26,11 @@ from dermassist.batch import (
     render_isic_csv,
     row_name,
 )
-from dermassist.batch.search import COMPANION_SUFFIXES, IMAGE_SUFFIXES
+from dermassist.batch.search import COMPANION_SUFFIXES
 from dermassist.diagnosis import CODES
 from dermassist.errors import ConfigError, DataError, ImageError
 from dermassist.imaging import RasterImage, View
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 from dermassist.inference.classifier import Classifier
 from dermassist.results import Prediction
 

@@ -11,11 +11,8 @@ from pathlib import Path
 
 from dermassist.batch.table import row_name
 from dermassist.errors import DataError
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 
-_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
-IMAGE_SUFFIXES = frozenset(
-    _JPEG_SUFFIXES | {".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"}
-)
 _TABLE_SUFFIXES = {".csv", ".tsv", ".json", ".xml", ".xls", ".xlsx", ".ods"}
 _TEXT_SUFFIXES = {".txt", ".md", ".html", ".pdf", ".doc", ".docx", ".odt"}
 #: What lies beside images and is plainly none, Windows' own files too: nobody misses it.

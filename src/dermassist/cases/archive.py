@@ -14,7 +14,7 @@ from dermassist.cases.case import Case
 from dermassist.errors import CaseError
 from dermassist.storage import replacing
 
-#: Of the entry that names the cases that could not be written.
+#: Of the entry in a ZIP of cases, or of their reports, that names those that are missing.
 NOT_INCLUDED_NAME = "not_included.txt"
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"})
 #: ZIP knows no earlier year; a computer whose clock has stopped may be in one.

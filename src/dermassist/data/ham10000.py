@@ -15,14 +15,11 @@ from PIL import Image
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import DataError
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 from dermassist.imaging.silence import pillow_silenced
 
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata")
 METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
-#: Endings of images that can be read, as in ``dermassist.batch.search``, which lies above this.
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"}
-)
 MASK_SUFFIX = "_segmentation.png"
 OLDEST_YEARS = 130
 #: How far two aspect ratios may lie apart and still count as the same (rounding of sides).

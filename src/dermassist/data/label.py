@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dermassist.data.ham10000 import (
-    IMAGE_SUFFIXES,
     METADATA_COLUMNS,
     Record,
     check_lesions,
@@ -20,6 +19,7 @@ from dermassist.data.ham10000 import (
 )
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import DataError
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 
 ISIC_COLUMNS = ("image", *(code.upper() for code in CODES))
 _LESION_COLUMN = "lesion_id"

@@ -26,6 +26,10 @@ ADVISED = {
 #: Pillow's names; its JPEG reader also opens MPO. PPM is read, though advised to nobody.
 FORMATS = (*(name.upper() for name in ADVISED), "PPM")
 FORMATS_TEXT = " or ".join(", ".join(ADVISED).rsplit(", ", 1))
+#: Endings of the files that can be read.
+IMAGE_SUFFIXES = frozenset(
+    [f".{ending}" for endings in ADVISED.values() for ending in endings] + [".jpe", ".jfif", ".ppm"]
+)
 _JPEG = {"JPEG", "MPO"}
 _END_OF_JPEG = b"\xff\xd9"
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")

@@ -157,9 +157,7 @@ def to_view(field: NDArray[np.uint8], preprocessing: Preprocessing) -> View:
     """
     cleaned = apply_steps(field, preprocessing.steps)
     height, width = cleaned.shape[:2]
-    short, long = sorted((height, width))
-    side = short ** (1.0 - preprocessing.fit) * long**preprocessing.fit
-    scale = preprocessing.size_px / side
+    scale = preprocessing.size_px / side_of_square((height, width), preprocessing.fit)
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
     resized = _resize(cleaned, target)
     border = BORDER_MODES[preprocessing.fill]
@@ -171,6 +169,18 @@ def to_view(field: NDArray[np.uint8], preprocessing: Preprocessing) -> View:
         ]
     )
     return View(pixels=pixels, to_image=to_field_px)
+
+
+def side_of_square(shape: tuple[int, ...], fit: float) -> float:
+    """Return the side, in pixels of a field ``(H, W, ...)``, of the square that is served.
+
+    Args:
+        shape: of the field.
+        fit: as ``Preprocessing.fit``, 0 to 1.
+    """
+    short, long = sorted(shape[:2])
+    side: float = short ** (1.0 - fit) * long**fit
+    return side
 
 
 def rescale_map(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.config import AugmentationSection
-from dermassist.imaging.geometry import BORDER_MODES, Fill
+from dermassist.imaging.geometry import BORDER_MODES, Fill, side_of_square
 
 Image = NDArray[np.uint8]
 #: Weights of red, green and blue in luma (ITU-R BT.601), for saturation and hue.
@@ -45,7 +45,7 @@ def augment(
             A random resized crop is a share of the area and has no such square.
         random: all chance comes from it.
     """
-    served = _served_side(field.shape, fit if settings.framing == "window" else 0.0)
+    served = side_of_square(field.shape, fit if settings.framing == "window" else 0.0)
     reduced = _reduce(field, size_px / served)
     matrix = _view_to_field(reduced.shape, size_px, settings, random, fit=fit)
     view = cv2.warpAffine(
@@ -59,13 +59,6 @@ def augment(
     if settings.blur:  # drawn only then, so that recipes without it show the views they always did
         coloured = _soften(coloured, settings.blur * size_px * random.random())
     return _erase(coloured, random) if random.random() < settings.erasing else coloured
-
-
-def _served_side(shape: tuple[int, ...], fit: float) -> float:
-    """Return the side of the square that serving takes, in pixels of a field; see ``to_view``."""
-    short, long = sorted(shape[:2])
-    side: float = short ** (1.0 - fit) * long**fit
-    return side
 
 
 def _reduce(field: Image, scale: float) -> Image:
@@ -109,7 +102,9 @@ def _draw_window(
     if settings.framing == "random_resized_crop":
         return _draw_resized_crop(height, width, settings, zoom, random)
     low, high = settings.scale
-    side = _served_side(shape, fit) * zoom * math.exp(random.uniform(math.log(low), math.log(high)))
+    side = (
+        side_of_square(shape, fit) * zoom * math.exp(random.uniform(math.log(low), math.log(high)))
+    )
     stretch = math.exp(random.uniform(-1.0, 1.0) * math.log1p(settings.stretch) / 2.0)
     shift_x, shift_y = random.uniform(-settings.shift, settings.shift, 2) * side
     centre_x, centre_y = (width - 1) / 2.0 + shift_x, (height - 1) / 2.0 + shift_y

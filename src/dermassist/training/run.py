@@ -246,17 +246,22 @@ def check_finished(directory: Path, record: Mapping[str, Any], *, epochs: int) -
         DataError: the training was stopped or killed, and not resumed to its end.
         WeightsError: its checkpoint cannot be read.
     """
-    written, checkpoint = record.get(EPOCHS_KEY), _resume_path(directory)
-    if written is None and checkpoint is None:
+    in_weights: int | None = record.get(EPOCHS_KEY)
+    if in_weights is not None and in_weights >= epochs:
         return
-    done = written or 0
-    if done < epochs and checkpoint is not None:
+    checkpoint = _resume_path(directory)
+    if checkpoint is not None:
         done = read_epochs(checkpoint)
-    if (done if written is None else written) < epochs:
-        raise DataError(
-            f"{directory}: its weights are not those of a finished training ({done} of {epochs} "
-            "epochs are done); run the same  dermassist train  command again"
-        )
+        if in_weights is None and done >= epochs:
+            return
+    elif in_weights is None:
+        return
+    else:
+        done = in_weights
+    raise DataError(
+        f"{directory}: its weights are not those of a finished training ({done} of {epochs} "
+        "epochs are done); run the same  dermassist train  command again"
+    )
 
 
 def _description(

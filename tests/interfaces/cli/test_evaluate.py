@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -431,27 +432,23 @@ def test_each_answer_is_kept_as_the_protocols_keep_it(
     assert evaluate(run, data, split_file, trained, "--answers", "a.csv").status == 0
 
 
+@pytest.fixture
 def unanswered(
-    run: Run,
-    monkeypatch: pytest.MonkeyPatch,
-    data: Path,
-    tested: tuple[Record, ...],
-    model: Path,
-    *options: object,
-) -> Outcome:
+    run: Run, data: Path, trained: Path, tested: tuple[Record, ...], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
     """Evaluate labelled images, none of which may be answered."""
     monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
     labels = write_isic(Path("labels.csv"), tested[:5])
-    where = ("--images", data / "images", "--labels", labels, "--model", model)
-    return run("evaluate", *where, *options)
+
+    def ask(*options: object, model: Path = trained) -> Outcome:
+        where = ("--images", data / "images", "--labels", labels, "--model", model)
+        return run("evaluate", *where, *options)
+
+    return ask
 
 
 def test_results_of_a_protocol_are_not_replaced(
-    run: Run,
-    data: Path,
-    trained: Path,
-    tested: tuple[Record, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    unanswered: Callable[..., Outcome],
 ) -> None:
     shutil.copytree(RESULTS / "paper", "paper")
     shutil.copy(RESULTS / "paper.json", "paper.json")
@@ -460,20 +457,16 @@ def test_results_of_a_protocol_are_not_replaced(
         ("--answers", "paper/paper.csv", "table of answers of an evaluation"),
     ):
         before = Path(name).read_bytes()
-        outcome = unanswered(run, monkeypatch, data, tested, trained, option, name)
+        outcome = unanswered(option, name)
         assert outcome.status == ExitStatus.CONFIG
         assert outcome.complaint.startswith(f"{name}: exists and is no {kind}; name another file")
         assert Path(name).read_bytes() == before
 
 
 def test_a_seed_below_nothing_is_refused_before_the_work(
-    run: Run,
-    data: Path,
-    trained: Path,
-    tested: tuple[Record, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    unanswered: Callable[..., Outcome],
 ) -> None:
-    outcome = unanswered(run, monkeypatch, data, tested, trained, "--seed", -1)
+    outcome = unanswered("--seed", -1)
     assert outcome.status == ExitStatus.USAGE
     assert "--seed" in outcome.err
 
@@ -496,13 +489,10 @@ def test_an_empty_mask_is_told_before_the_work(
 
 
 def test_answers_need_rules_before_the_work(
-    run: Run,
-    data: Path,
     tiny_bundle: Path,
-    tested: tuple[Record, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    unanswered: Callable[..., Outcome],
 ) -> None:
-    outcome = unanswered(run, monkeypatch, data, tested, tiny_bundle, "--answers", "a.csv")
+    outcome = unanswered("--answers", "a.csv", model=tiny_bundle)
     assert outcome.status == ExitStatus.DATA
     assert "has no referral threshold or no prediction sets" in outcome.complaint
 
@@ -526,15 +516,9 @@ def test_saving_replaces_nothing_but_an_earlier_report(
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(
-    run: Run,
-    data: Path,
-    trained: Path,
-    tested: tuple[Record, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    unanswered: Callable[..., Outcome],
 ) -> None:
-    outcome = unanswered(
-        run, monkeypatch, data, tested, trained, "--save", "labels.csv/report.json"
-    )
+    outcome = unanswered("--save", "labels.csv/report.json")
     assert outcome.status == ExitStatus.CANNOT_WRITE
     assert outcome.complaint.startswith("labels.csv")
 
@@ -624,16 +608,12 @@ def test_only_the_test_fold_is_stored(
     [("--save", "--answers"), ("--save", "--errors"), ("--answers", "--errors")],
 )
 def test_two_results_have_two_places(
-    run: Run,
-    data: Path,
-    trained: Path,
-    tested: tuple[Record, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    unanswered: Callable[..., Outcome],
     first: str,
     second: str,
 ) -> None:
     options = (first, "out/both.x", second, "out/../out/both.x")
-    outcome = unanswered(run, monkeypatch, data, tested, trained, *options)
+    outcome = unanswered(*options)
     assert outcome.status == ExitStatus.CONFIG
     assert outcome.complaint == (
         f"{first} and {second} both name out/../out/both.x; give each a place of its own"

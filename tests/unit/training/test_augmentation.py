@@ -18,7 +18,8 @@ from dermassist.config import AugmentationSection, TrainingConfig
 from dermassist.data.cache import open_cache
 from dermassist.data.ham10000 import read_ham10000
 from dermassist.imaging import Preprocessing, to_view
-from dermassist.training.augmentation import Image, _served_side, augment
+from dermassist.imaging.geometry import side_of_square
+from dermassist.training.augmentation import Image, augment
 from dermassist.training.loader import EpochData
 
 STILL = AugmentationSection(
@@ -161,7 +162,7 @@ def test_without_a_fit_the_window_is_measured_in_short_sides_exactly(
     height: int, width: int
 ) -> None:
     # So that recipes without it show the very views that they always did.
-    assert _served_side((height, width, 3), 0.0) == min(height, width)
+    assert side_of_square((height, width, 3), 0.0) == min(height, width)
 
 
 @pytest.mark.parametrize("fit", [0.0, 0.5, 1.0])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dermassist.batch import FileOutcome, render_isic_csv
 from dermassist.cases import Case
+from dermassist.cases.archive import NOT_INCLUDED_NAME
 from dermassist.errors import CaseError, DermAssistError
 from dermassist.explain.words import set_caveat
 from dermassist.imaging import read_image
@@ -266,7 +267,7 @@ def _reports(rows: Sequence[Row]) -> bytes:
             else:
                 archive.writestr(file_name(row.name, row.case_id, ".pdf"), pdf)
         if absent:
-            archive.writestr("not_included.txt", "".join(absent))
+            archive.writestr(NOT_INCLUDED_NAME, "".join(absent))
     return packed.getvalue()
 
 
