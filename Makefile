@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := src tests benchmarks
+CODE := src tests benchmarks docs
 TOO_OLD := Python 3.11 or later is needed: make PYTHON=python3.12
 # What an environment must be able to do; after an upgrade of the system's Python it may not.
 CAN := import sys, pip; print(sys.version_info >= (3, 11))
@@ -45,7 +45,7 @@ bench: $(VENV)/.everything
 	$(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.everything
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # Of all that makes an environment the activation scripts come last: where one is, it is whole.
 $(BIN)/activate: $(if $(filter True,$(SOUND)),,unsound)

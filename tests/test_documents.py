@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from docs import generate, saved
 from sklearn.metrics import f1_score
 
 from dermassist.diagnosis import Diagnosis
@@ -22,18 +21,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_generated_blocks_are_up_to_date(path: Path, generate: ModuleType) -> None:
+def test_generated_blocks_are_up_to_date(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     has_blocks = "<!-- generated:" in text
     assert has_blocks == (str(path.relative_to(ROOT)) in generate.DOCUMENTS)
@@ -74,10 +63,10 @@ def test_kept_answers_are_those_that_the_model_was_measured_by(name: str, tta: b
 
 @pytest.mark.parametrize("block", ["class-mix-undone", "healthy-skin"])
 def test_figures_of_another_model_are_not_printed(
-    block: str, generate: ModuleType, monkeypatch: pytest.MonkeyPatch
+    block: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = {"graph_sha256": "0" * 64}
-    monkeypatch.setattr(generate, "_result", lambda name: {**other, "model": other})
+    monkeypatch.setattr(saved, "result", lambda name: {**other, "model": other})
     with pytest.raises(SystemExit, match="is of another model; run"):
         generate.BLOCKS[block]()
 
