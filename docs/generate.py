@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import measurement, paper, protocols, saved, shipped
+from docs import interface, measurement, paper, protocols, saved, shipped, sources
 
 from dermassist.storage import write_text
 
@@ -29,6 +29,8 @@ DOCUMENTS = (
     "docs/experiments.md",
     "docs/memetic.md",
     "docs/protocols.md",
+    "docs/embedding.md",
+    "docs/speed.md",
 )
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -70,6 +72,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "overconfidence": shipped.overconfidence,
     "healthy-skin": shipped.healthy_skin,
     "missed": shipped.missed,
+    "diagnoses": shipped.diagnoses,
+    "facts": shipped.facts,
     "named-in-sets": shipped.named_in_sets,
     "class-mix": shipped.class_mix,
     "class-mix-undone": shipped.class_mix_undone,
@@ -83,10 +87,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "geometry-stability": measurement.geometry_stability,
     "artifacts": measurement.artifacts,
     "speed": measurement.speed,
+    "speed-summary": measurement.speed_summary,
+    "exit-statuses": interface.exit_statuses,
     "training-speed": measurement.training_speed,
     "protocol-comparison": protocols.protocol_comparison,
     "lesion-protocol": protocols.lesion_protocol,
-    "source-gap": protocols.source_gap,
+    "source-gap": sources.source_gap,
     "source-protocol": protocols.source_protocol,
     "paper-protocol": paper.paper_protocol,
 }

@@ -88,6 +88,31 @@ def speed() -> str:
     return render_markdown(Table(title, ("Measure", "Measured", "Bar", ""), rows))
 
 
+def speed_summary() -> str:
+    """The few figures of speed that a reader asks for first."""
+    document = _lines_of("speed")
+    cold, memory, maps, batch = (
+        document[name]
+        for name in (
+            "dermassist analyze as a cold process",
+            "its peak memory",
+            "prediction with all seven maps / bare forward pass",
+            "batch predict / eager PyTorch with Pillow, images a second",
+        )
+    )
+    cores = saved.result("speed")["machine"]["cores"]
+    return (
+        f"**Speed**, on {cores} processor cores: `dermassist analyze` takes {cold:.1f} s and "
+        f"{memory:.0f} MB from start to end. All seven heatmaps together cost "
+        f"{maps - 1.0:.0%} more than none. `predict` answers {batch:.1f} times as many images a "
+        "second as PyTorch with Pillow ([all figures](docs/speed.md))."
+    )
+
+
+def _lines_of(name: str) -> dict[str, float]:
+    return {line["name"]: line["value"] for line in saved.result(name)["lines"]}
+
+
 def _bar(line: dict[str, Any]) -> tuple[str, str]:
     if line["limit"] is None:
         return ("none", "")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from docs import saved
+from docs import saved, sources
 from docs.paper import PAPER_ACCURACY, PAPER_MACRO_F1
 
-from dermassist.decisions import SET_COVERAGE
-from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.decision_tabulation import (
     calibration_table,
     own_errors,
@@ -17,7 +15,6 @@ from dermassist.evaluation.decision_tabulation import (
     referral_table,
     set_table,
 )
-from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.evaluation.tabulation import (
     class_table,
@@ -81,8 +78,8 @@ def protocol_comparison() -> str:
     title = "One MobileNetV2, no test-time augmentation, values with 95 % intervals by lesion"
     notes = (
         (
-            "ECE, the expected calibration error: together, errors of different networks cancel. "
-            "Who uses a network has the error of one: the last column is the mean over networks."
+            "ECE, the expected calibration error: where answers of several networks are pooled, "
+            "their errors partly cancel. You use one network, so the last column is yours."
         ),
         saved.error_intervals(),
         "The row of the paper's split has no ECE: its temperature was fitted on what it reports.",
@@ -99,7 +96,7 @@ def lesion_protocol() -> str:
     """Every table of the lesion-grouped folds."""
     figures = saved.protocol("lesion")
     return "\n\n".join(
-        [_each(figures), _own_errors(figures), _every_table(figures), _subgroups(figures.report)]
+        [_each(figures), _own_errors(figures), _every_table(figures), subgroups(figures.report)]
     )
 
 
@@ -116,100 +113,14 @@ def source_protocol() -> str:
     figures = saved.protocol("source")
     return "\n\n".join(
         [
-            _gap(figures),
-            _class_images(figures),
+            sources.gap_table(figures),
+            sources.referral_by_source(),
+            sources.class_images(figures),
             _each(figures),
             _own_errors(figures),
             _every_table(figures),
         ]
     )
-
-
-def _class_images(figures: ProtocolFigures) -> str:
-    """How many images of each class every source has."""
-    rows = tuple(
-        (trial.name, *(str(row.images) for row in trial.summary.classes)) for trial in figures.each
-    )
-    header = ("Source", *(row.code.upper() for row in figures.report.summary.classes))
-    return render_markdown(Table("Images of each class", header, rows))
-
-
-def source_gap() -> str:
-    """What leaving a source out costs, in a sentence."""
-    path = saved.ROOT / "results" / "source.json"
-    figures = saved.protocol("source") if path.is_file() else None
-    if figures is None or len(figures.each) < figures.trials_of_protocol:
-        return f"How the model does on images from other cameras: {NOT_MEASURED}."
-    left_out, seen = figures.report.summary.overall, saved.protocol("lesion").report.summary.overall
-    worst = min(figures.each, key=lambda trial: trial.summary.overall.accuracy.value)
-    of_worst = worst.summary.overall
-    same_images = _seen_sources()[worst.name].overall
-    return (
-        "**Expect less from other cameras.** Of images from a source that was left out of "
-        f"training, {left_out.accuracy.value:.0%} were answered right, "
-        f"{seen.accuracy.value:.0%} by networks that had seen the source (balanced accuracy "
-        f"{left_out.balanced_accuracy.value:.2f} and "
-        f"{seen.balanced_accuracy.value:.2f}). Worst is {worst.name}: "
-        f"{of_worst.accuracy.value:.0%} instead of {same_images.accuracy.value:.0%}, and a "
-        f"calibration error of {of_worst.calibration_error.value:.2f} instead of "
-        f"{_seen_calibration_error(worst.name):.2f}. Of malignant images "
-        f"{figures.referral.sensitivity.value:.0%} were referred, but also "
-        f"{1.0 - figures.referral.specificity.value:.0%} of the benign ones; prediction sets held "
-        f"the true diagnosis of {figures.sets.lesion_coverage.value:.0%} of the lesions instead of "
-        f"{SET_COVERAGE:.0%}."
-    )
-
-
-def _gap(figures: ProtocolFigures) -> str:
-    """The same images, answered by networks that had seen their source and by one that had not."""
-    seen = _seen_sources()
-    rows = []
-    for trial in figures.each:
-        overall, before = trial.summary.overall, seen[trial.name].overall
-        cells = [
-            f"{getattr(each, name).value:.3f}"
-            for name in ("accuracy", "balanced_accuracy")
-            for each in (before, overall)
-        ]
-        errors = (_seen_calibration_error(trial.name), overall.calibration_error.value)
-        cells += [f"{error:.3f}" for error in errors]
-        rows.append((trial.name, str(trial.summary.images), *cells))
-    header = (
-        "Source",
-        "Images",
-        *(
-            f"{label}, {state}"
-            for label in ("Accuracy", "Balanced accuracy", "ECE")
-            for state in ("seen", "left out")
-        ),
-    )
-    note = (
-        "Seen: by the networks of the lesion-grouped folds, which saw other lesions of the source. "
-        "Averages over classes with at least 20 images. Calibration errors are of single networks: "
-        "seen, the mean of the five, each on its part of the source; chance raises it more, since "
-        "such a part has a fifth of the images."
-    )
-    return render_markdown(Table("The same images", header, tuple(rows), (note,)))
-
-
-def _seen_calibration_error(source: str) -> float:
-    """Return the calibration error on a source of a network that had seen it, mean of the folds'.
-
-    Each of the lesion-grouped networks answers its own part of the source; pooled, errors of
-    different networks would cancel, which those of the one that had not seen it cannot.
-    """
-    images = set(PredictionTable.read(saved.ROOT / "results" / "source" / f"{source}.csv").images)
-    errors = []
-    for path in sorted((saved.ROOT / "results" / "lesion").glob("fold*.csv")):
-        table = PredictionTable.read(path)
-        inside = np.array([image in images for image in table.images])
-        errors.append(expected_calibration_error(table.labels[inside], table.probabilities[inside]))
-    return float(np.mean(errors))
-
-
-def _seen_sources() -> dict[str, Summary]:
-    groups = saved.protocol("lesion").report.subgroups_of("source")
-    return {group.value: group.summary for group in groups}
 
 
 def _every_table(figures: ProtocolFigures) -> str:
@@ -227,7 +138,8 @@ def _every_table(figures: ProtocolFigures) -> str:
     return "\n\n".join(render_markdown(table) for table in tables)
 
 
-def _subgroups(report: EvaluationReport) -> str:
+def subgroups(report: EvaluationReport) -> str:
+    """Every figure by sex, age, body site, source and way of diagnosis."""
     attributes = dict.fromkeys(group.attribute for group in report.subgroups)
     return "\n\n".join(render_markdown(subgroup_table(report, name)) for name in attributes)
 

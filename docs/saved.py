@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.model.bundle import read_bundle
 from dermassist.model.manifest import NOT_MEASURED
 from dermassist.pooling import ProtocolFigures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).parent.parent
 #: Protocols and the network that ships are measured on at least as many images.
@@ -23,6 +27,11 @@ def metrics() -> tuple[dict[str, Any], EvaluationReport]:
     if stored is None:
         sys.exit("the bundled model has not been evaluated; run  dermassist evaluate --store")
     return stored, EvaluationReport.from_dict(stored["report"])
+
+
+def answers() -> PredictionTable:
+    """Return what the model that ships said of each image of the test fold."""
+    return PredictionTable.read(ROOT / "results" / "ship" / "plain.csv")
 
 
 def protocol(name: str) -> ProtocolFigures:
@@ -42,6 +51,12 @@ def written(name: str) -> str:
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else NOT_MEASURED
 
 
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table of words; ``render_markdown`` sets columns for numbers."""
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def check_model(name: str, graph_sha256: str) -> None:
     """Refuse a benchmark's result that is of another model than the one that ships."""
     if graph_sha256 != read_bundle().manifest.files["model.onnx"].sha256:
@@ -57,7 +72,7 @@ def error_intervals() -> str:
         if row["error"] > 0 and row["images"] >= COUNTED_IMAGES
     ]
     return (
-        "The interval of a calibration error is too narrow: on made-up samples of "
-        f"{COUNTED_IMAGES:,} images or more with a known error above 0 it held the truth in "
-        f"{min(held):.2f} to {max(held):.2f} of them, not in 0.95."
+        "The interval of a calibration error is too narrow: in made-up samples with a known error "
+        f"it held that error in {100 * min(held):.0f} to {100 * max(held):.0f} % of cases, not in "
+        "95 %."
     )

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from docs import saved
+from docs import saved, sources
+from docs.protocols import subgroups
 
 from dermassist.decisions import DecisionMeasures
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
@@ -19,7 +20,6 @@ from dermassist.evaluation.decision_tabulation import (
 )
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
-from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.report import EvaluationReport
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.evaluation.tabulation import class_table, confusion_table, overall_table
@@ -43,6 +43,7 @@ VARIANT_ROWS = {
 }
 VARIANT_REFERRAL_ROWS = {
     "sensitivity": "Malignant images referred",
+    "melanoma_sensitivity": "Melanomas referred",
     "specificity": "Benign images not referred",
 }
 VARIANT_HEATMAP_ROWS = {
@@ -92,6 +93,51 @@ def _sets(manifest: Manifest) -> str:
     )
 
 
+#: What each class holds, in a few words; the summaries of ``diagnosis.py`` in full.
+HELD = {
+    "mel": "melanoma",
+    "bcc": "basal cell carcinoma",
+    "akiec": "actinic keratosis, Bowen's disease",
+    "nv": "melanocytic nevus (mole)",
+    "bkl": "seborrhoeic keratosis, solar lentigo and the like",
+    "df": "dermatofibroma",
+    "vasc": "angioma and other vascular lesions",
+}
+
+
+def diagnoses() -> str:
+    """The seven diagnoses, and which of them count as malignant."""
+    rows = (
+        (each.code.upper(), HELD[each.code], "malignant" if each.malignant else "benign")
+        for each in (Diagnosis.from_code(code) for code in HELD)
+    )
+    return saved.text_table(("Code", "Diagnosis", "Counted as"), rows)
+
+
+def facts() -> str:
+    """What a reader must know before the first answer."""
+    answers = saved.answers()
+    named = answers.probabilities.argmax(axis=1)
+    melanomas = answers.labels == Diagnosis.MEL.index
+    hits, moles = (
+        int((named[melanomas] == each.index).sum()) for each in (Diagnosis.MEL, Diagnosis.NV)
+    )
+    everything = sources.count(answers, np.ones(len(answers.labels), bool))
+    rule = read_bundle().manifest.referral
+    if rule is None:
+        raise SystemExit("the bundled model has no referral threshold")
+    return (
+        f"- It is often wrong. Of {melanomas.sum()} test images of melanomas it named {hits} "
+        f"melanoma, and {moles} a mole. Of all {everything.images:,} test images, "
+        f"{(answers.labels == Diagnosis.NV.index).mean():.0%} of them moles, it named "
+        f"{everything.right / everything.images:.0%} right.\n"
+        "- An image is **referred** (have it seen) where the probabilities of MEL, BCC and AKIEC "
+        f"add up to {rule.threshold:.1%} or more. That found {everything.found} of "
+        f"{everything.malignant} malignant test images, and referred "
+        f"{everything.alarms / everything.benign:.0%} of the benign ones."
+    )
+
+
 def performance() -> str:
     """The few numbers that a reader asks for first."""
     document, report = saved.metrics()
@@ -125,9 +171,10 @@ def full_performance() -> str:
     document, report = saved.metrics()
     tables = (overall_table(report), class_table(report), confusion_table(report))
     blocks = [f"Protocol: {document['protocol']}."] + [render_markdown(table) for table in tables]
-    blocks.append(decisions())
+    blocks += [decisions(), sources.by_source()]
     if document["heatmaps"] is not None:
         blocks.append(_heatmaps(from_document(LocalisationSummary, document["heatmaps"])))
+    blocks.append(subgroups(report))
     return "\n\n".join(blocks)
 
 
@@ -229,15 +276,17 @@ def _right_by_answer() -> str:
 
 def missed() -> str:
     """How many malignant images of the test fold were not referred, from the kept answers."""
-    answers = PredictionTable.read(saved.ROOT / "results" / "ship" / "plain.csv")
+    answers = saved.answers()
     malignant = np.isin(answers.labels, [each.index for each in Diagnosis if each.malignant])
     left = ~answers.referred
     melanomas = int((left & (answers.labels == Diagnosis.MEL.index)).sum())
+    found = int((answers.referred & malignant).sum())
     return (
         f"On the test fold {answers.referred[malignant].mean():.1%} of the malignant images were "
         f"referred, and {answers.referred[~malignant].mean():.1%} of the benign ones. Of the "
-        f"{left.sum():,} images that were not referred, {(left & malignant).sum()} were malignant, "
-        f"{melanomas} of them melanomas."
+        f"{answers.referred.sum():,} images that were referred, {found} "
+        f"({found / answers.referred.sum():.0%}) were malignant; of the {left.sum():,} that were "
+        f"not, {(left & malignant).sum()}, {melanomas} of them melanomas. {sources.easy_source()}"
     )
 
 
@@ -264,7 +313,7 @@ def named_in_sets() -> str:
 
 def class_mix() -> str:
     """What each diagnosis is given in the mean, and how often it is the true one."""
-    answers = PredictionTable.read(saved.ROOT / "results" / "ship" / "plain.csv")
+    answers = saved.answers()
     given = answers.probabilities.mean(axis=0)
     true = np.bincount(answers.labels, minlength=len(given)) / len(answers.labels)
     cells = ", ".join(
@@ -304,5 +353,5 @@ def healthy_skin() -> str:
         f'as "no lesion found"; so were {share(lesions, called)} of the {lesions["images"]:,} '
         f"images with a lesion, among them {missed} of {of} malignant ones. "
         f"{share(skin, 'sure_without_remark')} had more than 90 % confidence "
-        "and no remark of any kind (`python -m benchmarks.healthy_skin`)."
+        "and no remark of any kind (`python -m benchmarks.healthy_skin --data ham10000`)."
     )

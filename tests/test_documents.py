@@ -11,9 +11,10 @@ import pytest
 from docs import generate, saved
 from sklearn.metrics import f1_score
 
-from dermassist.diagnosis import Diagnosis
+from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.measured import read_measured, read_referral, read_sets
 from dermassist.model.bundle import bundle_directory, read_bundle
 
@@ -35,6 +36,15 @@ def test_links_lead_somewhere(path: Path) -> None:
     local = [link for link in links if not link.startswith(("http", "mailto"))]
     missing = [link for link in local if not (path.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_into_a_document_lead_to_one_of_its_headings(path: Path) -> None:
+    links = re.findall(r"\]\(([^):]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    for target, anchor in links:
+        other = (path.parent / target if target else path).read_text(encoding="utf-8")
+        headings = re.findall(r"^#+ (.+)$", other, re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w\- ]", "", h).lower().replace(" ", "-") for h in headings}
 
 
 @pytest.mark.parametrize(("name", "tta"), [("plain", False), ("tta", True)])
@@ -118,7 +128,8 @@ def test_protocols_say_what_pooling_hides_wherever_answers_are_pooled() -> None:
 def test_intervals_of_calibration_errors_are_called_too_narrow(name: str) -> None:
     rows = json.loads((ROOT / "results" / "calibration_interval.json").read_text())["rows"]
     held = [row["printed"] for row in rows if row["images"] >= 2003 and row["error"] > 0]
-    told = f"it held the truth in {min(held):.2f} to {max(held):.2f} of them, not in 0.95"
+    low, high = (f"{100 * share:.0f}" for share in (min(held), max(held)))
+    told = f"it held that error in {low} to {high} % of cases, not in 95 %"
     assert told in (ROOT / name).read_text("utf-8")
 
 
@@ -150,6 +161,44 @@ def test_what_the_leak_gives_is_told_apart_from_what_selection_may() -> None:
         assert f"{value:+.1f} [{low:+.1f}, {high:+.1f}] of macro F1" in told
     assert "best of 3 validated epochs by macro F1 on these very images" in told
     assert "do not hold the scatter of seeds" in told
+
+
+def test_what_is_said_of_each_source_adds_up_to_what_is_said_of_all() -> None:
+    card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
+    rows = [
+        cells(card.partition("**The test fold by source**")[2].partition("**Heatmaps")[0], name)[0]
+        for name in ("rosendahl", "vidir_modern", "vidir_molemax", "vienna_dias")
+    ]
+    answers = PredictionTable.read(ROOT / "results" / "ship" / "plain.csv")
+    malignant = np.isin(answers.labels, [0, 1, 4])
+    right = answers.probabilities.argmax(axis=1) == answers.labels
+    assert sum(int(row[0]) for row in rows) == len(right)
+    assert sum(float(row[1]) * int(row[0]) for row in rows) == pytest.approx(right.sum(), abs=1)
+    for column, group in ((2, malignant), (3, ~malignant)):
+        shares = [re.findall(r"\d+", row[column])[:2] for row in rows]
+        assert sum(int(of) for _, of in shares) == group.sum()
+        assert sum(int(referred) for referred, _ in shares) == (group & answers.referred).sum()
+
+
+def test_the_first_facts_are_those_of_the_kept_answers() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    answers = PredictionTable.read(ROOT / "results" / "ship" / "plain.csv")
+    named = answers.probabilities.argmax(axis=1)
+    melanomas = answers.labels == CODES.index("mel")
+    assert (
+        f"Of {melanomas.sum()} test images of melanomas it named "
+        f"{(named[melanomas] == CODES.index('mel')).sum()} melanoma, and "
+        f"{(named[melanomas] == CODES.index('nv')).sum()} a mole."
+    ) in text
+    malignant = np.isin(answers.labels, [0, 1, 4])
+    found = (malignant & answers.referred).sum()
+    assert f"That found {found} of {malignant.sum()} malignant test images" in text
+
+
+def test_every_exit_status_is_explained() -> None:
+    text = (ROOT / "docs" / "embedding.md").read_text("utf-8")
+    listed = re.findall(r"^\| (\d+) \| \S", text, re.MULTILINE)
+    assert listed == [str(status.value) for status in ExitStatus]
 
 
 def test_the_card_holds_what_is_cited_from_it() -> None:
