@@ -11,6 +11,7 @@ import pytest
 from docs import generate, saved
 from sklearn.metrics import f1_score
 
+from dermassist import __version__
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.prediction_table import PredictionTable
@@ -213,3 +214,8 @@ def test_the_card_holds_what_is_cited_from_it() -> None:
         assert measured is not None
         assert measured.heatmaps is not None
         assert cell.startswith(f"{measured.heatmaps.averages.energy.value:.3f} [")
+
+
+def test_the_citation_names_the_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {__version__}\n" in text
