@@ -89,10 +89,10 @@ def _change(images: list[Image], step: str) -> dict[str, float]:
 
 def _drawn_hair(images: list[Image]) -> dict[str, Any]:
     """Draw hairs on clean images and measure the error under them before and after removal."""
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     before, after, found = [], [], []
     for image in images:
-        hairy, drawn = _draw_hair(image, random)
+        hairy, drawn = _draw_hair(image, rng)
         under = drawn > 0
         before.append(np.abs(hairy[under].astype(int) - image[under]).mean())
         after.append(np.abs(remove_hair(hairy)[under].astype(int) - image[under]).mean())
@@ -104,18 +104,16 @@ def _drawn_hair(images: list[Image]) -> dict[str, Any]:
     }
 
 
-def _draw_hair(image: Image, random: np.random.Generator) -> tuple[Image, Image]:
+def _draw_hair(image: Image, rng: np.random.Generator) -> tuple[Image, Image]:
     """Return the image with curved dark lines, and a mask of them."""
     height, width = image.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     for _ in range(HAIRS):
-        start, bend, end = random.uniform((0, 0), (width, height), (3, 2))
+        start, bend, end = rng.uniform((0, 0), (width, height), (3, 2))
         t = np.linspace(0.0, 1.0, 40)[:, None]
         curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
         points = np.rint(curve).astype(np.int32)[:, None]
-        cv2.polylines(
-            mask, [points], isClosed=False, color=255, thickness=int(random.integers(1, 3))
-        )
+        cv2.polylines(mask, [points], isClosed=False, color=255, thickness=int(rng.integers(1, 3)))
     hairy = image.copy()
     hairy[mask > 0] = (hairy[mask > 0] * 0.25 + np.array([12, 10, 8])).astype(np.uint8)
     return hairy, mask

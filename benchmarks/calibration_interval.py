@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def drawn(
-    probabilities: FloatArray, size: int, error: float, random: np.random.Generator
+    probabilities: FloatArray, size: int, error: float, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray, float]:
     """Return labels and probabilities of a sample, and the true calibration error behind it.
 
@@ -65,12 +65,12 @@ def drawn(
         probabilities: to draw from ``(n, 7)``.
         size: of the sample.
         error: by how much less often than its confidence an answer is right, 0 to 1.
-        random: source of the draws.
+        rng: source of the draws.
     """
-    chosen = probabilities[random.integers(len(probabilities), size=size)]
+    chosen = probabilities[rng.integers(len(probabilities), size=size)]
     answered, confidence = chosen.argmax(axis=1), chosen.max(axis=1)
     right = np.clip(confidence - error, 0.0, 1.0)
-    is_right = random.random(size) < right
+    is_right = rng.random(size) < right
     labels = np.where(is_right, answered, (answered + 1) % len(CODES))
     return labels, chosen, float((confidence - right).mean())
 
@@ -79,14 +79,14 @@ def _held(
     probabilities: FloatArray, size: int, error: float, options: argparse.Namespace
 ) -> dict[str, float]:
     """Return the shares of samples whose two intervals held the true error."""
-    random = np.random.default_rng([_SEED, size, round(1000 * error)])
+    rng = np.random.default_rng([_SEED, size, round(1000 * error)])
     held: list[list[bool]] = []
     for _ in range(options.samples):
-        labels, chances, true = drawn(probabilities, size, error, random)
+        labels, chances, true = drawn(probabilities, size, error, rng)
         found = bootstrap(
             partial(_error, labels=labels, chances=chances),
             groups=np.arange(size),
-            rng=random,
+            rng=rng,
             resamples=options.resamples,
         )
         intervals = (found.estimate("error", grows=grows) for grows in (True, False))

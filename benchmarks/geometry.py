@@ -103,7 +103,7 @@ def _enlargement(
     how = replace(classifier.manifest.preprocessing, network_px=side_px)
     graph = export_graph(network_from_graph(classifier.bundle.graph), how)
     manifest = replace(classifier.manifest, preprocessing=how)
-    enlarged = Classifier(Bundle(classifier.bundle.directory, manifest, graph))
+    enlarged = Classifier(Bundle.unwritten(classifier.bundle.directory, manifest, graph))
     return [
         {
             "network_px": side_px,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,10 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
-    paper = read_predictions("paper", options.results / "paper")
-    folds = [read_predictions(f"fold{k}", options.results / "lesion") for k in range(FOLDS)]
     splits = read_splits(options.splits)
+    read = partial(read_predictions, splits=splits)
+    paper = read("paper", options.results / "paper")
+    folds = [read(f"fold{k}", options.results / "lesion") for k in range(FOLDS)]
     pairs = pair(paper, pooled(folds), splits)
     groups = {"all": pairs, "leaking": pairs.of(pairs.leaking), "clean": pairs.of(~pairs.leaking)}
     document = {

@@ -44,8 +44,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     shipped = PredictionTable.read(options.results / "ship" / "plain.csv")
-    swift = read_predictions("fold0", options.results / "lesion")
-    lesion_of = {a.image_id: a.lesion_id for a in read_splits(options.splits).assignments}
+    splits = read_splits(options.splits)
+    swift = read_predictions("fold0", options.results / "lesion", splits=splits)
+    lesion_of = {a.image_id: a.lesion_id for a in splits.assignments}
     drawn = compare(shipped, swift, lesion_of)
     document = {name: to_document(drawn.estimate(name)) for name in drawn.values}
     write_text(options.results / "two_recipes.json", json.dumps(document, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Explainable seven-class diagnosis of dermatoscopic images.
+"""The likeliest of seven diagnoses in a dermatoscopic image, with its evidence.
 
 Public names are loaded when they are first used, so that ``import dermassist`` stays fast.
 """

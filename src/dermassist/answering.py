@@ -23,8 +23,9 @@ from dermassist.evaluation.subgroup import Metadata
 from dermassist.explain.activation_map import signed_heatmap
 from dermassist.imaging import read_image
 from dermassist.imaging.geometry import rescale_map
-from dermassist.inference.classifier import Classifier, softmax
+from dermassist.inference.classifier import Classifier
 from dermassist.results import RECEPTIVE_SHIFT, Explanation
+from dermassist.softmax import softmax
 
 BATCH_SIZE = 16
 
@@ -80,6 +81,7 @@ def answer_records(
     Raises:
         DataError: a record has no image.
         ImageError: an image cannot be read.
+        ConfigError: ``pixel_aspect`` is not from 1/4 to 4.
     """
     if not records:
         raise DataError("there are no labelled images to answer")
@@ -108,14 +110,14 @@ def answer_records(
     )
 
 
-def evaluate_answers(answers: Answers, *, random: np.random.Generator) -> EvaluationReport:
+def evaluate_answers(answers: Answers, *, rng: np.random.Generator) -> EvaluationReport:
     """Return every metric of the answers, with 95 % intervals resampled by lesion."""
     records = answers.records
     return build_report(
         answers.labels,
         answers.probabilities,
         groups=answers.lesions,
-        rng=random,
+        rng=rng,
         metadata=metadata_of(records),
     )
 
@@ -142,7 +144,7 @@ def check_masks(records: Sequence[Record]) -> None:
             _lesion(record)
 
 
-def measure_heatmaps(answers: Answers, *, random: np.random.Generator) -> LocalisationSummary:
+def measure_heatmaps(answers: Answers, *, rng: np.random.Generator) -> LocalisationSummary:
     """Compare the predicted diagnosis' heatmaps, and a centred Gaussian, with lesion masks.
 
     Raises:
@@ -152,7 +154,7 @@ def measure_heatmaps(answers: Answers, *, random: np.random.Generator) -> Locali
     if not masked:
         raise DataError("no image has a lesion mask, so heatmaps cannot be measured")
     measured = measure_localisation(_heatmaps_and_masks(answers, masked))
-    return summarise_localisation(measured, groups=answers.lesions[masked], rng=random)
+    return summarise_localisation(measured, groups=answers.lesions[masked], rng=rng)
 
 
 def _answer_batch(

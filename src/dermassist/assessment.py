@@ -15,6 +15,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _with_offset(moment: datetime) -> datetime:
+    """Take a time without an offset for the local one, as ``datetime.now`` gives it."""
+    return moment.astimezone() if moment.tzinfo is None else moment
+
+
 def _stretching(pixel_aspect: float) -> tuple[str, ...]:
     if pixel_aspect == 1.0:
         return ()
@@ -40,13 +45,14 @@ def assess(
         name: what the result calls the image; the file's name by default.
         pixel_aspect: width of a pixel divided by its height; 4/3 for a 4:3 image that was
             squeezed to a square.
-        clock: gives the time of the assessment.
+        clock: gives the time of the assessment; local time where it states no offset.
 
     Returns:
         Probabilities, evidence, image quality, and which model answered.
 
     Raises:
         ImageError: the image cannot be read or is refused.
+        ConfigError: ``pixel_aspect`` is not from 1/4 to 4.
         BundleError: the model is missing or was changed.
     """
     model = classifier if classifier is not None else Classifier.load()
@@ -67,5 +73,5 @@ def assess(
             answer.view.pixels, raster, model.manifest.quality_reference, size_px=size_px
         ),
         model=model.info,
-        created=clock().isoformat(timespec="seconds"),
+        created=_with_offset(clock()).isoformat(timespec="seconds"),
     )

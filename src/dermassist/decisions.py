@@ -98,7 +98,7 @@ def fit_decisions(answers: Answers) -> DecisionRules:
 
 
 def measure_decisions(
-    answers: Answers, manifest: Manifest, *, random: np.random.Generator
+    answers: Answers, manifest: Manifest, *, rng: np.random.Generator
 ) -> DecisionMeasures:
     """Measure a model's rules on answers that chose none of them, with intervals by lesion."""
     labels, probabilities, lesions = answers.labels, answers.probabilities, answers.lesions
@@ -109,7 +109,7 @@ def measure_decisions(
             "after": expected_calibration_error(labels, probabilities, weights=weights),
         },
         groups=lesions,
-        rng=random,
+        rng=rng,
     )
     rule, sets = manifest.referral, manifest.conformal
     return DecisionMeasures(
@@ -117,10 +117,10 @@ def measure_decisions(
         error_after=errors.estimate("after", grows=True),
         referral=None
         if rule is None
-        else estimate_referral(labels, refers(rule, probabilities), groups=lesions, rng=random),
+        else estimate_referral(labels, refers(rule, probabilities), groups=lesions, rng=rng),
         sets=None
         if sets is None
-        else estimate_sets(members(sets, probabilities), labels, groups=lesions, rng=random),
+        else estimate_sets(members(sets, probabilities), labels, groups=lesions, rng=rng),
     )
 
 

@@ -17,14 +17,14 @@ from dermassist.data.ham10000 import Record
 from dermassist.diagnosis import DIAGNOSES, Diagnosis
 from dermassist.errors import ConfigError, DataError
 from dermassist.explain.overlay import render_overlay
+from dermassist.explain.words import percent
 from dermassist.imaging import read_image
 from dermassist.results import Explanation
-from dermassist.storage import replacing_folder, write_bytes, write_text
+from dermassist.storage import FILE_MANAGER_FILES, replacing_folder, write_bytes, write_text
 
 TABLE_NAME = "mistakes.csv"
 PAGE_NAME = "index.html"
-#: With what file managers leave in a folder that was looked into.
-_OWN_NAMES = {TABLE_NAME, PAGE_NAME, ".DS_Store", "Thumbs.db"}
+_OWN_NAMES = FILE_MANAGER_FILES | {TABLE_NAME, PAGE_NAME}
 _PICTURE = re.compile(r"\d{5,}_(answer|truth)\.png")
 SHOWN = 24
 
@@ -123,10 +123,12 @@ def _pictures(answers: Answers, mistake: Mistake, scale: float) -> dict[str, byt
     if mistake.record.path is None:
         raise DataError(f"{mistake.record.image_id}: the image is missing")
     i = mistake.index
-    pixels = read_image(mistake.record.path).pixels
+    raster = read_image(mistake.record.path)
     explanation = Explanation(answers.evidence[i], answers.to_image[i], scale, answers.shift)
     return {
-        _picture_name(mistake, kind): render_overlay(pixels, explanation, diagnosis)
+        _picture_name(mistake, kind): render_overlay(
+            raster.pixels, explanation, diagnosis, info=raster
+        )
         for kind, diagnosis in _explained(mistake).items()
     }
 
@@ -183,9 +185,9 @@ picture.
 _SECTION = """<section>
 <h2>{name}: {truth}, answered {answer}</h2>
 <figure><img src="{answer_picture}" alt="Evidence for {answer}" loading="lazy">
-<figcaption>{answer}: {probability:.1%}</figcaption></figure>
+<figcaption>{answer}: {probability}</figcaption></figure>
 <figure><img src="{truth_picture}" alt="Evidence for {truth}" loading="lazy">
-<figcaption>{truth}: {true_probability:.1%}</figcaption></figure>
+<figcaption>{truth}: {true_probability}</figcaption></figure>
 </section>"""
 
 
@@ -207,6 +209,6 @@ def _section(mistake: Mistake) -> str:
         answer=escape(str(mistake.predicted)),
         answer_picture=_picture_name(mistake, "answer"),
         truth_picture=_picture_name(mistake, "truth"),
-        probability=mistake.probability,
-        true_probability=mistake.true_probability,
+        probability=percent(mistake.probability),
+        true_probability=percent(mistake.true_probability),
     )

@@ -15,6 +15,7 @@ from dermassist.answering import metadata_of
 from dermassist.config import TrainingConfig
 from dermassist.data.ham10000 import Record
 from dermassist.data.protocol import Trial
+from dermassist.data.split import Splits
 from dermassist.errors import DataError
 from dermassist.evaluation.array import FloatArray
 from dermassist.evaluation.bootstrap import Estimate, bootstrap
@@ -188,11 +189,17 @@ def check_tested(
             )
 
 
-def read_predictions(name: str, results: Path) -> PredictionTable:
+def read_predictions(name: str, results: Path, *, splits: Splits | None = None) -> PredictionTable:
     """Read and verify a trial's predictions.
 
+    Args:
+        name: of the trial.
+        results: their folder.
+        splits: that they must come from; ``None`` where their lesions are not asked for.
+
     Raises:
-        DataError: they are missing, or were changed after they were written.
+        DataError: they are missing, were changed after they were written, or come from other
+            splits.
     """
     path = table_path(results, name)
     stated = _read_description(name, results)
@@ -202,11 +209,18 @@ def read_predictions(name: str, results: Path) -> PredictionTable:
         raise DataError(f"{path}: the trial's results cannot be read ({error})") from error
     if found != stated.get("predictions_sha256"):
         raise DataError(f"{path}: was changed after it was written; test the trial again")
+    if splits is not None:
+        drawn = str(stated.get("training", {}).get("origin", {}).get("splits_sha256"))
+        if drawn != splits.sha256:
+            raise DataError(
+                f"{description_path(results, name)}: was made with the splits {drawn[:12]}, not "
+                f"{splits.sha256[:12]}; name the file of those"
+            )
     return PredictionTable.read(path)
 
 
 def summarise_trials(
-    tested: Sequence[Trial], results: Path, *, of: int, random: np.random.Generator
+    tested: Sequence[Trial], results: Path, *, of: int, rng: np.random.Generator
 ) -> ProtocolFigures:
     """Pool the predictions of trials, with intervals by lesion.
 
@@ -214,7 +228,7 @@ def summarise_trials(
         tested: trials whose predictions are there, at least one.
         results: their folder.
         of: how many trials the protocol has.
-        random: of the bootstrap.
+        rng: of the bootstrap.
 
     Raises:
         DataError: predictions are missing, were changed, or are of other images.
@@ -227,7 +241,7 @@ def summarise_trials(
         table.labels,
         table.probabilities,
         groups=lesions,
-        rng=random,
+        rng=rng,
         metadata=metadata_of(records),
     )
     _check(report)
@@ -244,7 +258,7 @@ def summarise_trials(
             "after": expected_calibration_error(table.labels, table.probabilities, weights=weights),
         },
         groups=lesions,
-        rng=random,
+        rng=rng,
     )
     origin, training = tested[0].origin, descriptions[0]["training"]
     return ProtocolFigures(
@@ -256,9 +270,9 @@ def summarise_trials(
         report=report,
         error_before=errors.estimate("before", grows=True),
         error_after=errors.estimate("after", grows=True),
-        referral=estimate_referral(table.labels, table.referred, groups=lesions, rng=random),
-        sets=estimate_sets(table.sets, table.labels, groups=lesions, rng=random),
-        each=tuple(_figures_of_each(tested, tables, random)),
+        referral=estimate_referral(table.labels, table.referred, groups=lesions, rng=rng),
+        sets=estimate_sets(table.sets, table.labels, groups=lesions, rng=rng),
+        each=tuple(_figures_of_each(tested, tables, rng)),
     )
 
 
@@ -288,7 +302,7 @@ def description_path(results: Path, name: str) -> Path:
 
 
 def _figures_of_each(
-    tested: Sequence[Trial], tables: Sequence[PredictionTable], random: np.random.Generator
+    tested: Sequence[Trial], tables: Sequence[PredictionTable], rng: np.random.Generator
 ) -> Iterator[TrialFigures]:
     for trial, table in zip(tested, tables, strict=True):
         lesions = np.array([record.lesion_id for record in _records_of(table, [trial])])
@@ -296,7 +310,7 @@ def _figures_of_each(
             table.labels,
             table.probabilities,
             groups=lesions,
-            rng=random,
+            rng=rng,
             # A source lacks whole classes; of others it has a handful of images.
             minimum_images=MINIMUM_CLASS_IMAGES if "source" in trial.origin else 1,
         )

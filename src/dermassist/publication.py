@@ -17,13 +17,14 @@ from dermassist.data.ham10000 import Record
 from dermassist.decisions import fit_decisions
 from dermassist.errors import BundleError, DataError
 from dermassist.imaging import Preprocessing
-from dermassist.inference.classifier import Classifier, softmax
+from dermassist.inference.classifier import Classifier
 from dermassist.inference.export import ServingNetwork, export_graph
 from dermassist.model.bundle import GRAPH_NAME, Bundle, write_bundle
 from dermassist.model.manifest import Manifest, QualityReference
 from dermassist.model.network import MobileNetV2
 from dermassist.quality import measure_quality
 from dermassist.selfcheck import sample_record
+from dermassist.softmax import softmax
 
 LICENCE = "CC BY-NC 4.0"
 ATTRIBUTION = (
@@ -108,19 +109,21 @@ def publish(
         training=origin.training,
         libraries={name: metadata.version(name) for name in _LIBRARIES},
     )
-    classifier = Classifier(Bundle(directory, draft, graph))
+    classifier = Classifier(Bundle.unwritten(directory, draft, graph))
     answers = answer_records(
         material.validation, classifier, pixel_aspect=material.pixel_aspect, advance=advance
     )
     # What the graph and PyTorch must agree on is one view's answer.
     single = replace(draft, preprocessing=replace(preprocessing, flips=False))
-    agreement = _check_agreement(network, Classifier(Bundle(directory, single, graph)), material)
+    agreement = _check_agreement(
+        network, Classifier(Bundle.unwritten(directory, single, graph)), material
+    )
     described = replace(
         _calibrate(draft, answers),
         training={**origin.training, "onnx_agreement": agreement},
         quality_reference=_quality_reference(material, classifier, advance),
     )
-    finished = Classifier(Bundle(directory, described, graph))
+    finished = Classifier(Bundle.unwritten(directory, described, graph))
     return write_bundle(
         directory, replace(described, sample=sample_record(finished)), {GRAPH_NAME: graph}
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT, Diagnosis
-from dermassist.stated import number, only_value_errors, text, texts, truth_or_none, whole
+from dermassist.stated import number, only_value_errors, text, texts, truth, truth_or_none, whole
 
 SCHEMA_VERSION = 1
 #: How far from 1 stored probabilities may add up, which other programs may have rounded.
@@ -154,7 +154,7 @@ class Prediction:
             return cls(
                 probabilities=probabilities,
                 logits=_logits(values["logits"]),
-                calibrated=bool(values["calibrated"]),
+                calibrated=truth(values["calibrated"], "calibrated"),
                 referral=_referral_from_dict(values["referral"], malignancy),
                 prediction_set=_set_from_dict(values["prediction_set"]),
             )

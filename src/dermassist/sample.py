@@ -36,7 +36,7 @@ def is_sample(sha256: str) -> bool:
 
 
 def draw_lesion(
-    random: np.random.Generator, *, width: int = _WIDTH, height: int = _HEIGHT
+    rng: np.random.Generator, *, width: int = _WIDTH, height: int = _HEIGHT
 ) -> NDArray[np.uint8]:
     """Draw a pigmented blot with an uneven border on mottled skin.
 
@@ -44,7 +44,7 @@ def draw_lesion(
     model was trained on it.
 
     Args:
-        random: makes every drawing different, and the same one repeatable.
+        rng: makes every drawing different, and the same one repeatable.
         width: in px.
         height: in px.
 
@@ -53,29 +53,27 @@ def draw_lesion(
     """
     y, x = np.mgrid[:height, :width].astype(np.float64)
     short = min(width, height)
-    inside = _blot(x - width / 2, y - height / 2, short, random)
-    mottle = _noise(random, width, height, short / 40) * 9 + _noise(random, width, height, 1.5) * 5
-    network = _noise(random, width, height, short / 110) * 22 * inside
+    inside = _blot(x - width / 2, y - height / 2, short, rng)
+    mottle = _noise(rng, width, height, short / 40) * 9 + _noise(rng, width, height, 1.5) * 5
+    network = _noise(rng, width, height, short / 110) * 22 * inside
     pigment = inside[..., None] * (_PIGMENT - _SKIN)
     image = _SKIN + pigment + (mottle + network)[..., None]
     return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
 
 def _blot(
-    x: NDArray[np.float64], y: NDArray[np.float64], short: int, random: np.random.Generator
+    x: NDArray[np.float64], y: NDArray[np.float64], short: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return pigment from 0 (skin) to 1: a disc whose radius waves with the angle."""
     angle, distance = np.arctan2(y, x), np.hypot(x, y * 1.2)
     radius = np.full_like(angle, short * 0.26)
     for wave in range(1, _BORDER_WAVES + 1):
-        amplitude, phase = random.uniform(0, short * 0.045 / wave), random.uniform(0, 2 * np.pi)
+        amplitude, phase = rng.uniform(0, short * 0.045 / wave), rng.uniform(0, 2 * np.pi)
         radius += amplitude * np.cos(wave * angle + phase)
     return np.asarray(1.0 / (1.0 + np.exp((distance - radius) / (short * 0.02))))
 
 
-def _noise(
-    random: np.random.Generator, width: int, height: int, sigma: float
-) -> NDArray[np.float64]:
+def _noise(rng: np.random.Generator, width: int, height: int, sigma: float) -> NDArray[np.float64]:
     """Return blurred noise of unit variance."""
-    blurred = cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), max(sigma, 0.5))
+    blurred = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), max(sigma, 0.5))
     return np.asarray(blurred / blurred.std())

@@ -52,6 +52,17 @@ def text(value: Any, name: str) -> str:
     return value
 
 
+def truth(value: Any, name: str) -> bool:
+    """Return true or false.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
 def truth_or_none(value: Any, name: str) -> bool | None:
     """Return true, false, or ``None`` where that is stated.
 

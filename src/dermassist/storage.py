@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,16 +16,17 @@ if sys.platform != "win32":
 
 #: What a temporary name keeps of its target's, so that it stays within the file system's limit.
 _NAME_LENGTH = 32
-#: ``mkdtemp`` makes folders for their owner alone.
 _FOLDER_MODE = 0o755
+#: Of what stands in for an earlier folder until it is whole.
+_STAND_IN_FOLDER_MODE = 0o700
 #: Of a new file, before the user's umask.
 _FILE_MODE = 0o666
 #: Of what stands in for an earlier file until it is whole: that one may be for its owner alone.
 _STAND_IN_MODE = 0o600
 _PERMISSIONS = 0o777
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
-#: What file managers leave in a folder that was looked into.
-_LEFT_BY_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+#: What file managers leave in a folder that was looked into: nobody's work, so it may go.
+FILE_MANAGER_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 #: Errors of the disk itself, which the system gives without a name.
 _OF_THE_DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO") if hasattr(errno, name)
@@ -123,21 +123,32 @@ def replacing_folder(directory: Path) -> Iterator[Path]:
     is replaced.
 
     Raises:
-        OSError: a file stands at ``directory``, the parent cannot be written to, or the disk is
-            full.
+        OSError: a file stands at ``directory``, it is one that cannot be moved away, the parent
+            cannot be written to, or the disk is full.
     """
     if directory.is_symlink():
         directory = Path(os.path.realpath(directory))
-    if directory.exists() and not directory.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    _check_movable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-    try:
-        yield staging
-        staging.chmod(_permissions(directory) if directory.exists() else _FOLDER_MODE)
-        _swap(staging, directory)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    staging = directory.parent / f".{directory.name[:_NAME_LENGTH]}.{secrets.token_hex(4)}"
+    with _naming(directory, staging):
+        staging.mkdir(_STAND_IN_FOLDER_MODE)
+        try:
+            yield staging
+            staging.chmod(_permissions(directory) if directory.exists() else _FOLDER_MODE)
+            _swap(staging, directory)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_folder_writable(directory: Path) -> None:
+    """Find out before there is anything to write whether ``replacing_folder`` can; make its parent.
+
+    Raises:
+        OSError: as of ``replacing_folder``.
+    """
+    with suppress(_NothingToWriteError), replacing_folder(directory):
+        raise _NothingToWriteError
 
 
 def holds_nothing_but(directory: Path, names: Collection[str]) -> bool:
@@ -146,7 +157,7 @@ def holds_nothing_but(directory: Path, names: Collection[str]) -> bool:
     What file managers leave by themselves is nobody's work and does not count.
     """
     return all(
-        file.is_file() and (file.name in names or file.name in _LEFT_BY_FILE_MANAGERS)
+        file.is_file() and (file.name in names or file.name in FILE_MANAGER_FILES)
         for file in directory.iterdir()
     )
 
@@ -197,7 +208,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 class _NothingToWriteError(Exception):
-    """Leaves ``replacing`` with the earlier file as it was."""
+    """Leaves ``replacing`` and ``replacing_folder`` with what was there as it was."""
 
 
 def _descriptor_of(path: Path) -> int | None:
@@ -285,6 +296,15 @@ def _finish(temporary: Path, target: Path, *, private: bool = False) -> None:
 
 def _permissions(path: Path) -> int:
     return path.stat().st_mode & _PERMISSIONS
+
+
+def _check_movable(directory: Path) -> None:
+    """Refuse a file, and a folder that the system moves nowhere."""
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    if directory.name in {"", ".."} or os.path.ismount(directory):
+        reason = "Is the current folder or a mounted disk, which cannot be replaced"
+        raise OSError(errno.EBUSY, reason, str(directory))
 
 
 def _swap(staging: Path, directory: Path) -> None:

@@ -18,6 +18,11 @@ def test_import_contracts_are_kept() -> None:
     assert ended.returncode == 0, ended.stdout
 
 
+def test_no_package_is_empty() -> None:
+    for package in (ROOT / "src").rglob("__init__.py"):
+        assert any(path != package for path in package.parent.rglob("*.py")), package
+
+
 def _imported_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
     ended = subprocess.run(

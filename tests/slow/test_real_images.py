@@ -18,11 +18,12 @@ from dermassist.diagnosis import DIAGNOSES
 from dermassist.explain.activation_map import grad_cam
 from dermassist.explain.gradient import gradient_grad_cam
 from dermassist.imaging import Preprocessing, read_image, to_field
-from dermassist.inference.classifier import Classifier, softmax
+from dermassist.inference.classifier import Classifier
 from dermassist.inference.export import ServingNetwork
 from dermassist.interfaces.cli import main
 from dermassist.model.graph import network_from_graph
 from dermassist.results import Assessment
+from dermassist.softmax import softmax
 
 pytestmark = pytest.mark.real_data
 

@@ -93,7 +93,7 @@ def test_evaluation_counts_right_answers_and_lesions(
     records: tuple[Record, ...], classifier: Classifier
 ) -> None:
     answers = answer_records(records, classifier)
-    report = evaluate_answers(answers, random=np.random.default_rng(0))
+    report = evaluate_answers(answers, rng=np.random.default_rng(0))
     right = np.mean(answers.probabilities.argmax(axis=1) == answers.labels)
     assert report.summary.overall.accuracy.value == pytest.approx(right)
     assert (report.summary.images, report.summary.lesions) == (28, 21)
@@ -150,7 +150,7 @@ def test_peak_is_sought_where_the_evidence_for_the_prediction_lies(
     inside: float,
 ) -> None:
     with_masks(records, tmp_path, box)
-    measured = measure_heatmaps(answers_with(records, at=at), random=np.random.default_rng(0))
+    measured = measure_heatmaps(answers_with(records, at=at), rng=np.random.default_rng(0))
     assert measured.images == len(records)
     assert measured.averages.peak.value == inside
     assert measured.averages.mask_area.value == pytest.approx(0.25)
@@ -160,7 +160,7 @@ def test_energy_is_that_of_the_drawn_heatmap(
     records: tuple[Record, ...], classifier: Classifier
 ) -> None:
     answers = answer_records(records[:4], classifier)
-    measured = measure_heatmaps(answers, random=np.random.default_rng(0))
+    measured = measure_heatmaps(answers, rng=np.random.default_rng(0))
     shares = []
     for record in records[:4]:
         assert record.path is not None
@@ -177,11 +177,11 @@ def test_energy_is_that_of_the_drawn_heatmap(
 
 def test_images_without_a_mask_are_left_out(records: tuple[Record, ...], tmp_path: Path) -> None:
     some = tuple(replace(r, mask_path=None) if k % 2 else r for k, r in enumerate(records))
-    measured = measure_heatmaps(answers_with(some, at=(0, 0)), random=np.random.default_rng(0))
+    measured = measure_heatmaps(answers_with(some, at=(0, 0)), rng=np.random.default_rng(0))
     assert measured.images == len(records) / 2
     none = tuple(replace(record, mask_path=None) for record in records)
     with pytest.raises(DataError, match="no image has a lesion mask"):
-        measure_heatmaps(answers_with(none, at=(0, 0)), random=np.random.default_rng(0))
+        measure_heatmaps(answers_with(none, at=(0, 0)), rng=np.random.default_rng(0))
 
 
 def test_empty_and_damaged_masks_are_named(records: tuple[Record, ...]) -> None:
@@ -190,7 +190,7 @@ def test_empty_and_damaged_masks_are_named(records: tuple[Record, ...]) -> None:
     assert path is not None
     Image.new("L", (SIDE, SIDE)).save(path)
     for measured in (
-        partial(measure_heatmaps, answers, random=random),
+        partial(measure_heatmaps, answers, rng=random),
         partial(check_masks, records),
     ):
         with pytest.raises(DataError, match=r"0003_segmentation\.png: the lesion mask is empty"):
@@ -198,4 +198,4 @@ def test_empty_and_damaged_masks_are_named(records: tuple[Record, ...]) -> None:
     check_masks((*records[:3], replace(records[3], mask_path=None)))
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(DataError, match=r"lesion mask .*ISIC_0000003_segmentation\.png: "):
-        measure_heatmaps(answers, random=random)
+        measure_heatmaps(answers, rng=random)

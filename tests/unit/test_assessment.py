@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,18 @@ def test_an_assessment_holds_everything_that_was_asked_for(
     assert assessment.prediction == classifier.predict(lesion)
     assert assessment.quality.short_side_px == 450
     json.dumps(assessment.to_dict(), allow_nan=False)
+
+
+def test_a_clock_without_an_offset_shows_local_time(
+    lesion: NDArray[np.uint8], classifier: Classifier
+) -> None:
+    naive = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - as datetime.now gives it
+    said = assess(lesion, classifier=classifier, clock=lambda: naive).created
+    created = datetime.fromisoformat(said)
+    assert created.utcoffset() is not None
+    assert created.astimezone().replace(tzinfo=None) == naive
+    ahead = noon().astimezone(timezone(timedelta(hours=5)))
+    assert assess(lesion, classifier=classifier, clock=lambda: ahead).created.endswith("+05:00")
 
 
 def test_the_evidence_lies_on_the_original_image(

@@ -264,6 +264,16 @@ class TestLinks:
             find_images([str(tmp_path)])
 
 
+def test_an_empty_name_is_not_taken_for_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"a name is empty.*or  \.  for the current folder"):
+        find_images(["a.jpg", ""])
+    assert found(".") == ["a.jpg"]
+
+
 def test_no_names_give_no_images() -> None:
     assert find_images([]) == Found((), ())
 
@@ -309,6 +319,12 @@ def test_an_impossible_batch_size_is_refused(classifier: Classifier, batch_size:
     # At the call, as long as nobody asks for an outcome.
     with pytest.raises(ConfigError, match=f"batch_size must be at least 1, got {batch_size}"):
         predict_files([], classifier, batch_size=batch_size)
+
+
+def test_an_impossible_pixel_aspect_is_refused(classifier: Classifier) -> None:
+    # At the call, instead of as the fault of every square file.
+    with pytest.raises(ConfigError, match=r"pixel_aspect must be from 0\.25 to 4\.0, got 5\.0"):
+        predict_files([], classifier, pixel_aspect=5.0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from dermassist.diagnosis import CODES, DIAGNOSES, MALIGNANT
 from dermassist.errors import DataError
 from dermassist.evaluation.conformal import images_needed
 from dermassist.evaluation.document import from_document, to_document
+from dermassist.inference.classifier import Classifier
+from dermassist.model.bundle import Bundle
 
-from ..conftest import tiny_manifest
+from ..conftest import tiny_graph, tiny_manifest
 
 IS_MALIGNANT = np.array([diagnosis in MALIGNANT for diagnosis in DIAGNOSES])
 
@@ -103,6 +106,23 @@ def test_threshold_refers_a_little_more_than_the_promised_share_of_all_lesions()
     assert rules.referral.threshold == pytest.approx(scores[missed], abs=1e-12)
 
 
+def test_rules_say_of_the_images_that_chose_them_what_is_served() -> None:
+    # As the network gives them: the image that defines a threshold must reach it when served too.
+    drawn = noisy_answers(400)
+    answers = answers_from(drawn.logits.astype(np.float32).astype(np.float64), drawn.labels)
+    rules = fit_decisions(answers)
+    manifest = tiny_manifest(
+        temperature=rules.temperature, referral=rules.referral, conformal=rules.conformal
+    )
+    model = Classifier(Bundle.unwritten(Path(), manifest, tiny_graph()), threads=1)
+    served = [model.to_prediction(row.astype(np.float32)) for row in answers.logits]
+    malignancies = {p.referral.malignancy for p in served if p.referral is not None}
+    assert rules.referral.threshold in malignancies
+    for diagnosis in DIAGNOSES:
+        chances = {prediction.probability(diagnosis) for prediction in served}
+        assert rules.conformal.thresholds[diagnosis.code] in chances
+
+
 def test_each_half_serves_one_purpose() -> None:
     answers = noisy_answers(400)
     fitting, calibrating = halves(answers)
@@ -124,7 +144,7 @@ def test_sets_hold_the_truth_on_new_lesions() -> None:
         new = noisy_answers(1400, seed=1000 + seed)
         assert rules.temperature is not None
         tempered = answers_from(new.logits, new.labels, temperature=rules.temperature)
-        sets = measure_decisions(tempered, manifest, random=np.random.default_rng(0)).sets
+        sets = measure_decisions(tempered, manifest, rng=np.random.default_rng(0)).sets
         assert sets is not None
         coverages.append(sets.coverage.value)
     assert np.mean(coverages) == pytest.approx(0.9, abs=0.015)
@@ -157,7 +177,7 @@ def test_measures_are_those_counted_by_hand_and_reach_the_manifest() -> None:
     rules = fit_decisions(noisy_answers(400))
     manifest = replace(tiny_manifest(), referral=rules.referral, conformal=rules.conformal)
     new = noisy_answers(300, seed=7)
-    measures = measure_decisions(new, manifest, random=np.random.default_rng(0))
+    measures = measure_decisions(new, manifest, rng=np.random.default_rng(0))
 
     malignant = IS_MALIGNANT[new.labels]
     referred = new.probabilities[:, IS_MALIGNANT].sum(axis=1) >= rules.referral.threshold
@@ -179,7 +199,7 @@ def test_measures_are_those_counted_by_hand_and_reach_the_manifest() -> None:
 
 def test_a_model_without_rules_has_nothing_measured_of_them() -> None:
     bare = replace(tiny_manifest(), referral=None, conformal=None)
-    measures = measure_decisions(noisy_answers(60), bare, random=np.random.default_rng(0))
+    measures = measure_decisions(noisy_answers(60), bare, rng=np.random.default_rng(0))
     assert (measures.referral, measures.sets) == (None, None)
     assert with_measures(bare, measures) == bare
     assert from_document(DecisionMeasures, to_document(measures)) == measures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -88,6 +89,17 @@ def test_a_hostile_image_name_is_text_not_markup(answers: Answers, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir() if path.name != "ham10000"] == ["gallery"]
 
 
+def test_no_probability_is_called_none_or_all(answers: Answers, tmp_path: Path) -> None:
+    wrong = np.eye(7)[(answers.labels + 1) % 7]
+    sure = replace(answers, probabilities=wrong * (1.0 - 7e-6) + 1e-6)
+    write_gallery(sure, tmp_path / "gallery", scale=4.0, shown=1)
+    page = (tmp_path / "gallery" / "index.html").read_text()
+    assert re.findall(r"<figcaption>.*: (.*)</figcaption>", page) == [
+        "more than 99.9 %",
+        "less than 0.1 %",
+    ]
+
+
 def test_an_earlier_gallery_is_replaced_and_nothing_else_is(
     answers: Answers, tmp_path: Path
 ) -> None:
@@ -104,9 +116,10 @@ def test_an_earlier_gallery_is_replaced_and_nothing_else_is(
     assert (thesis / "chapter.txt").read_text() == "years of work"
 
     # What a file manager leaves behind is nobody's.
-    (place / ".DS_Store").write_bytes(b"folder view")
+    for name in (".DS_Store", "desktop.ini"):
+        (place / name).write_bytes(b"folder view")
     write_gallery(answers, place, scale=4.0, shown=1)
-    assert not (place / ".DS_Store").exists()
+    assert not {".DS_Store", "desktop.ini"} & {path.name for path in place.iterdir()}
 
     # Nor is a gallery that somebody has put something into.
     for kept in (place / "notes.md", place / "plots" / "roc.png"):

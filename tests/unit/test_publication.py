@@ -50,7 +50,7 @@ def published(tiny_export: None, material: Material, tmp_path: Path) -> Bundle:
 
 def answers_of(material: Material) -> Answers:
     manifest = tiny_manifest(preprocessing=PREPROCESSING, temperature=None)
-    classifier = Classifier(Bundle(Path(), manifest, tiny_graph(size_px=32)), threads=1)
+    classifier = Classifier(Bundle.unwritten(Path(), manifest, tiny_graph(size_px=32)), threads=1)
     return answer_records(material.validation, classifier)
 
 

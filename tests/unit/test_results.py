@@ -194,6 +194,10 @@ def test_what_is_no_explanation_is_refused(changed: dict[str, object], reason: s
         ("prediction", {"prediction_set": {**SET, "diagnoses": 5}}, "kind"),
         ("prediction", {"probabilities": 5}, "kind"),
         ("prediction", {"logits": {**dict.fromkeys(CODES, 0.0), "mel": [1]}}, "kind"),
+        *(
+            ("prediction", {"calibrated": value}, "calibrated must be true or false, got")
+            for value in ("false", 0, 1, None)
+        ),
         ("quality", {"sharpness": None}, "kind"),
         ("quality", {"sharpness": -1.0}, "sharpness must lie in"),
         ("quality", {"brightness": 256.0}, "brightness must lie in 0..255"),

@@ -21,7 +21,7 @@ def record(classifier: Classifier) -> dict[str, object]:
 def storing(classifier: Classifier, sample: dict[str, object] | None) -> Classifier:
     manifest: Manifest = replace(classifier.manifest, sample=sample)
     bundle = classifier.bundle
-    return Classifier(Bundle(bundle.directory, manifest, bundle.graph), threads=1)
+    return Classifier(Bundle.unwritten(bundle.directory, manifest, bundle.graph), threads=1)
 
 
 def test_record_names_the_sample_and_its_probabilities(
@@ -58,7 +58,7 @@ def test_any_probability_that_differs_fails(
 
 def test_another_temperature_fails(classifier: Classifier, record: dict[str, object]) -> None:
     manifest = replace(classifier.manifest, sample=record, temperature=1.0)
-    bundle = Bundle(classifier.bundle.directory, manifest, classifier.bundle.graph)
+    bundle = Bundle.unwritten(classifier.bundle.directory, manifest, classifier.bundle.graph)
     assert not check_sample(Classifier(bundle, threads=1)).passed
 
 

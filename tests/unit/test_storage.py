@@ -6,10 +6,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dermassist.storage import (
+    FILE_MANAGER_FILES,
+    check_folder_writable,
     check_writable,
     holds_nothing_but,
     is_stream,
@@ -306,6 +309,54 @@ def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["taken"]
 
 
+def test_a_folder_s_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "made"
+    check_folder_writable(place)
+    assert names(place.parent) == []
+    place.mkdir()
+    (place / "mine").touch()
+    check_folder_writable(place)
+    assert names(place) == ["mine"]
+    assert names(place.parent) == ["made"]
+
+
+def test_a_folder_s_place_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        check_folder_writable(tmp_path / "file" / "below")
+    with pytest.raises(NotADirectoryError):
+        check_folder_writable(tmp_path / "file")
+
+    make = Path.mkdir
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.name.startswith(".made."):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        make(path, *arguments, **options)
+
+    # Root may write everywhere, so whoever runs the test is refused here.
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PermissionError) as caught:
+        check_folder_writable(tmp_path / "made")
+    assert caught.value.filename == str(tmp_path / "made")
+
+
+@pytest.mark.parametrize("name", [".", "made/..", "mounted"])
+def test_a_folder_that_cannot_be_moved_away_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("made", "mounted"):
+        Path(folder).mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "mounted")
+    with pytest.raises(OSError, match="cannot be replaced") as caught:
+        check_folder_writable(Path(name))
+    assert caught.value.filename == str(Path(name))
+    assert names(tmp_path) == ["made", "mounted"]
+
+
 @posix
 def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "real" / "old").mkdir(parents=True)
@@ -319,7 +370,7 @@ def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path: Path) -> 
 
 def test_what_a_folder_holds_beside_is_found(tmp_path: Path) -> None:
     assert holds_nothing_but(tmp_path, ())
-    for name in ("a", ".DS_Store"):
+    for name in ("a", *FILE_MANAGER_FILES):
         (tmp_path / name).touch()
     assert holds_nothing_but(tmp_path, {"a", "b"})
     assert not holds_nothing_but(tmp_path, {"b"})

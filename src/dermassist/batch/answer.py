@@ -18,6 +18,7 @@ import numpy as np
 from dermassist.batch.search import CLOSED, is_open
 from dermassist.errors import ImageError
 from dermassist.imaging import RasterImage, ReadingLimits, View, declared_size
+from dermassist.imaging.geometry import check_pixel_aspect
 from dermassist.inference.classifier import Classifier, check_batch_size
 from dermassist.results import Prediction
 
@@ -63,9 +64,11 @@ def predict_files(
             were not squeezed to squares.
 
     Raises:
-        ConfigError: ``batch_size`` is below 1.
+        ConfigError: ``batch_size`` is no whole number of at least 1, or ``pixel_aspect`` is not
+            from 1/4 to 4.
     """
     check_batch_size(batch_size)
+    check_pixel_aspect(pixel_aspect)
     # A generator of its own, because one begins only when its first answer is asked for.
     return _outcomes(paths, classifier, batch_size, pixel_aspect)
 

@@ -46,8 +46,8 @@ def find_images(patterns: Iterable[str]) -> Found:
     and a link with an image's name whose file is gone.
 
     Raises:
-        DataError: a name matches nothing, a folder may not be read, or two files share the stem
-            that names their row.
+        DataError: a name is empty or matches nothing, a folder may not be read, or two files share
+            the stem that names their row.
     """
     found: dict[Path, Path] = {}
     others: dict[Path, Path] = {}
@@ -67,6 +67,9 @@ def _place(path: Path) -> Path:
 
 
 def _matches(pattern: str) -> Found:
+    if not pattern:
+        # To a path it would be the current folder; mostly it is a shell's variable that is not set.
+        raise DataError("a name is empty; name images or folders, or  .  for the current folder")
     path = Path(pattern)
     # os.path, because pathlib's own tests raise for names that are too long.
     if os.path.isdir(path):  # noqa: PTH112

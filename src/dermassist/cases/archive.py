@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -12,16 +13,18 @@ from typing import BinaryIO
 from dermassist.cases.book import CaseBook
 from dermassist.cases.case import Case
 from dermassist.errors import CaseError
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 from dermassist.storage import replacing
 
 #: Of the entry in a ZIP of cases, or of their reports, that names those that are missing.
 NOT_INCLUDED_NAME = "not_included.txt"
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm"})
 #: ZIP knows no earlier year; a computer whose clock has stopped may be in one.
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryIO) -> int:
+def export_cases(
+    book: CaseBook, case_ids: Iterable[str], target: str | os.PathLike[str] | BinaryIO
+) -> int:
     """Write cases into a ZIP: one folder each with image, assessment, patient and outcome.
 
     The same cases make the same bytes. A case that is gone or damaged keeps no other from being
@@ -39,8 +42,8 @@ def export_cases(book: CaseBook, case_ids: Iterable[str], target: Path | BinaryI
         CaseError: none of the cases can be written; says why of the first.
         OSError: the file cannot be written.
     """
-    if isinstance(target, Path):
-        with replacing(target, private=True) as temporary, temporary.open("wb") as file:
+    if isinstance(target, str | os.PathLike):
+        with replacing(Path(target), private=True) as temporary, temporary.open("wb") as file:
             return export_cases(book, case_ids, file)
     chosen = tuple(dict.fromkeys(case_ids))
     refused: dict[str, CaseError] = {}
@@ -90,4 +93,4 @@ def _documents(case: Case) -> dict[str, object]:
 def _suffix(case: Case) -> str:
     """Return the image's ending if it is a known one; nothing else of its name is used."""
     suffix = Path(case.assessment.image.name).suffix.lower()
-    return suffix if suffix in _SUFFIXES else ".bin"
+    return suffix if suffix in IMAGE_SUFFIXES else ".bin"

@@ -45,7 +45,7 @@ class CaseBook:
     @classmethod
     def open(
         cls,
-        folder: Path,
+        folder: str | Path,
         database_url: str | None = None,
         *,
         clock: Callable[[], datetime] = now,
@@ -61,7 +61,7 @@ class CaseBook:
         Raises:
             CaseError: it cannot be opened, is no case book, or one of a newer version.
         """
-        return cls(open_database(folder, database_url), clock=clock)
+        return cls(open_database(Path(folder), database_url), clock=clock)
 
     def close(self) -> None:
         """Close all connections."""

@@ -115,6 +115,11 @@ def find_extraction(folder: Path, *, fingerprint: str) -> Extraction | None:
     return Extraction(folder, len(sizes), sum(sizes.values()))
 
 
+def was_extracted(folder: Path) -> bool:
+    """Tell whether :func:`extract_archive` made a folder."""
+    return (folder / _MARKER).is_file()
+
+
 def _read_marker(folder: Path) -> tuple[str, dict[str, int]]:
     try:
         record = json.loads((folder / _MARKER).read_text(encoding="utf-8"))

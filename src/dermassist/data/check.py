@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dermassist.data.archive import was_extracted
 from dermassist.data.ham10000 import Record, measure_pixel_aspect, read_ham10000
 from dermassist.data.mask import read_mask
 from dermassist.diagnosis import CODES
@@ -31,6 +32,7 @@ class DataFindings:
         masks: rows with a lesion mask.
         missing: images without a file.
         unreadable: images, or masks, whose file cannot be decoded, with the reason.
+        damaged_folders: folders of such files, and whether ``fetch_ham10000`` unpacked them.
         decoded: whether files were opened at all.
         pixel_aspect: see ``Ham10000``.
     """
@@ -43,6 +45,7 @@ class DataFindings:
     masks: int
     missing: tuple[str, ...]
     unreadable: tuple[str, ...]
+    damaged_folders: dict[str, bool]
     decoded: bool
     pixel_aspect: float
 
@@ -79,9 +82,21 @@ class DataFindings:
         if self.complete:
             how = "there and readable" if self.decoded else "there (not decoded)"
             lines.append(f"Complete: every image is {how}.")
-        else:
-            lines.append("Incomplete: run  dermassist data fetch  to get what is missing.")
+        lines += [f"Incomplete: {remedy}." for remedy in self._remedies()]
         return lines
+
+    def _remedies(self) -> Iterator[str]:
+        if self.missing:
+            yield "run  dermassist data fetch  to get what is missing"
+        for folder, fetched in self.damaged_folders.items():
+            if fetched:
+                # As long as it is there, a fetch compares no more than names and sizes.
+                yield f"delete {folder}, then run  dermassist data fetch  to get what is unreadable"
+            else:
+                yield (
+                    f"copy what is unreadable in {folder} again from where that folder came from;  "
+                    "dermassist data fetch  did not make it"
+                )
 
 
 def check_ham10000(directory: Path, *, decode: bool = True) -> DataFindings:
@@ -97,6 +112,7 @@ def check_ham10000(directory: Path, *, decode: bool = True) -> DataFindings:
     """
     # Proportions are measured below, where damaged files are findings and stop nothing.
     records = read_ham10000(directory, pixel_aspect=1.0).records
+    failures = _unreadable(records) if decode else {}
     classes = Counter(record.diagnosis.code for record in records)
     return DataFindings(
         directory=directory,
@@ -106,21 +122,24 @@ def check_ham10000(directory: Path, *, decode: bool = True) -> DataFindings:
         by_source=dict(Counter(record.source for record in records).most_common()),
         masks=sum(record.mask_path is not None for record in records),
         missing=tuple(record.image_id for record in records if record.path is None),
-        unreadable=_unreadable(records) if decode else (),
+        unreadable=tuple(failures.values()),
+        damaged_folders={str(path.parent): was_extracted(path.parent) for path in failures},
         decoded=decode,
         pixel_aspect=measure_pixel_aspect(records) or 1.0,
     )
 
 
-def _unreadable(records: Sequence[Record]) -> tuple[str, ...]:
+def _unreadable(records: Sequence[Record]) -> dict[Path, str]:
+    """Return why files cannot be decoded."""
     images = [record.path for record in records if record.path is not None]
     masks = [record.mask_path for record in records if record.mask_path is not None]
-    return (*_failures(images, _image_failure), *_failures(masks, _mask_failure))
+    return {**_failures(images, _image_failure), **_failures(masks, _mask_failure)}
 
 
-def _failures(paths: Iterable[Path], probe: Callable[[Path], str | None]) -> tuple[str, ...]:
+def _failures(paths: Sequence[Path], probe: Callable[[Path], str | None]) -> dict[Path, str]:
     with ThreadPoolExecutor(_DECODERS) as pool:
-        return tuple(reason for reason in pool.map(probe, paths) if reason is not None)
+        reasons = pool.map(probe, paths)
+        return {path: why for path, why in zip(paths, reasons, strict=True) if why is not None}
 
 
 def _image_failure(path: Path) -> str | None:

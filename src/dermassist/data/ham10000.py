@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import DataError
+from dermassist.imaging import declared_size
 from dermassist.imaging.decoding import IMAGE_SUFFIXES
-from dermassist.imaging.silence import pillow_silenced
 
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata")
 METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
@@ -129,9 +127,9 @@ def measure_pixel_aspect(records: Iterable[Record]) -> float | None:
     Raises:
         DataError: images and masks disagree about proportions.
     """
-    both = [record for record in records if record.path and record.mask_path]
+    both = [(r.path, r.mask_path) for r in records if r.path and r.mask_path]
     step = max(1, len(both) // 8)
-    measured = [_pixel_aspect(record) for record in both[::step]]
+    measured = [_pixel_aspect(*files) for files in both[::step]]
     aspects = [aspect for aspect in measured if aspect is not None]
     if not aspects:
         return None
@@ -297,19 +295,8 @@ def _required_pixel_aspect(records: Sequence[Record]) -> float:
     return 1.0 if aspect is None else aspect
 
 
-def _pixel_aspect(record: Record) -> float | None:
-    image, mask = _size(record.path), _size(record.mask_path)
-    if image is None or mask is None:
+def _pixel_aspect(image: Path, mask: Path) -> float | None:
+    seen, drawn = declared_size(image), declared_size(mask)
+    if seen is None or drawn is None:
         return None
-    return (mask[0] / mask[1]) / (image[0] / image[1])
-
-
-def _size(path: Path | None) -> tuple[int, int] | None:
-    """Return width and height from a file's head, or ``None`` where it is damaged or missing."""
-    if path is None:
-        return None
-    try:
-        with pillow_silenced(), Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+    return (drawn[0] / drawn[1]) / (seen[0] / seen[1])

@@ -13,6 +13,7 @@ import numpy as np
 
 from dermassist.errors import ConfigError, DataError
 from dermassist.evaluation.array import FloatArray, IntArray, checked_labels
+from dermassist.softmax import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,7 +51,7 @@ def apply_temperature(logits: ArrayLike, *, temperature: float) -> FloatArray:
     values = np.asarray(logits, dtype=np.float64)
     if not np.isfinite(values).all():
         raise DataError("logits must be finite: the network's output holds nan or infinity")
-    return np.exp(_log_softmax(values / temperature))
+    return softmax(values / temperature)
 
 
 def fit_temperature(y_true: ArrayLike, logits: ArrayLike) -> TemperatureFit:
@@ -108,7 +109,7 @@ def _likeliest_inverse_temperature(labels: IntArray, logits: FloatArray) -> tupl
 
 def _slopes(labels: IntArray, logits: FloatArray, inverse: float) -> tuple[float, float]:
     """Return first and second derivative of the loss by the inverse temperature."""
-    chances = np.exp(_log_softmax(logits * inverse))
+    chances = softmax(logits * inverse)
     expected = (chances * logits).sum(axis=1)
     variance = (chances * (logits - expected[:, None]) ** 2).sum(axis=1)
     slope = expected - logits[np.arange(len(labels)), labels]

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dermassist.diagnosis import Diagnosis
+from dermassist.errors import ConfigError, ImageError
 from dermassist.explain.activation_map import signed_heatmap
-from dermassist.results import Explanation
+from dermassist.imaging import RasterImage
+from dermassist.imaging.geometry import rescale_map
+from dermassist.results import Explanation, ImageInfo
 
 #: Longest side of a drawn picture in px; larger originals are shown reduced.
 MAX_SIDE_PX = 1600
@@ -53,7 +56,8 @@ def render_heatmap(
     signed: bool = False,
 ) -> bytes:
     """Draw the evidence for one diagnosis in the image's geometry, with its scale, as PNG."""
-    evidence = _drawn_evidence(explanation, diagnosis, width=width, height=height)
+    size = (width, height)
+    evidence = drawn_evidence(explanation, diagnosis, full=size, drawn=drawn_size(*size))
     picture = colours(evidence, explanation.scale, signed=signed)
     picture[np.isnan(evidence)] = 128
     return _with_bar(picture, explanation.scale, diagnosis, signed=signed)
@@ -64,23 +68,29 @@ def render_overlay(
     explanation: Explanation,
     diagnosis: Diagnosis,
     *,
+    info: ImageInfo | RasterImage,
     signed: bool = False,
     opacity: float = OPACITY,
 ) -> bytes:
     """Draw the evidence for one diagnosis over the image, with its scale, as PNG.
 
     Args:
-        image: ``(H, W, 3)`` uint8, the upright original at full size.
+        image: ``(H, W, 3)`` uint8, the upright original or a smaller copy of it.
         explanation: of this image.
         diagnosis: which of the seven maps.
+        info: the image's full size, which the explanation refers to: what was assessed or read.
         signed: show evidence against the diagnosis as well.
         opacity: of the strongest evidence, 0 to 1; weaker evidence is more transparent.
 
     Returns:
         A PNG of the image's proportions with the colour scale below; what the network did not
         see is dimmed.
+
+    Raises:
+        ImageError: the image has other proportions than ``info``.
+        ConfigError: the opacity is out of its range.
     """
-    blended = blend(image, explanation, diagnosis, signed=signed, opacity=opacity)
+    blended = blend(image, explanation, diagnosis, info=info, signed=signed, opacity=opacity)
     return _with_bar(blended, explanation.scale, diagnosis, signed=signed)
 
 
@@ -89,14 +99,18 @@ def blend(
     explanation: Explanation,
     diagnosis: Diagnosis,
     *,
+    info: ImageInfo | RasterImage,
     signed: bool = False,
     opacity: float = OPACITY,
 ) -> NDArray[np.uint8]:
     """Return the overlay without its scale, ``(h, w, 3)`` uint8; arguments as there."""
+    if not 0.0 <= opacity <= 1.0:
+        raise ConfigError(f"opacity must be from 0 to 1, got {opacity}")
     height, width = image.shape[:2]
+    _check_proportions(width, height, info)
     size = drawn_size(width, height)
     base = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    evidence = _drawn_evidence(explanation, diagnosis, width=width, height=height)
+    evidence = drawn_evidence(explanation, diagnosis, full=(info.width, info.height), drawn=size)
     level = np.nan_to_num(evidence, nan=0.0) / explanation.scale
     strength = np.clip(np.abs(level) if signed else level, 0.0, 1.0)[..., None] * opacity
     painted = colours(evidence, explanation.scale, signed=signed)
@@ -112,16 +126,34 @@ def drawn_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _drawn_evidence(
-    explanation: Explanation, diagnosis: Diagnosis, *, width: int, height: int
+def drawn_evidence(
+    explanation: Explanation, diagnosis: Diagnosis, *, full: tuple[int, int], drawn: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Return the signed heatmap at the drawn size."""
-    drawn_width, drawn_height = drawn_size(width, height)
-    factors = np.array([[drawn_width / width], [drawn_height / height]])
-    scaled = explanation.to_image * factors
-    scaled[:, 2] += (0.5 * factors - 0.5)[:, 0]
-    drawn = replace(explanation, to_image=scaled)
-    return signed_heatmap(drawn, diagnosis, width=drawn_width, height=drawn_height)
+    """Return the signed heatmap of an image that is drawn at another size.
+
+    Args:
+        explanation: of the image at its full size.
+        diagnosis: which of the seven maps.
+        full: ``(width, height)`` of the image in px.
+        drawn: ``(width, height)`` of the picture in px.
+
+    Returns:
+        ``(height, width)`` of the picture, float32, as ``signed_heatmap``.
+    """
+    width, height = drawn
+    to_drawn = rescale_map(explanation.to_image, scale_x=width / full[0], scale_y=height / full[1])
+    resized = replace(explanation, to_image=to_drawn)
+    return signed_heatmap(resized, diagnosis, width=width, height=height)
+
+
+def _check_proportions(width: int, height: int, info: ImageInfo | RasterImage) -> None:
+    # Whoever makes a smaller copy rounds each side to whole pixels, up or down.
+    rounding = max(info.width, info.height)
+    if abs(width * info.height - height * info.width) > rounding:
+        raise ImageError(
+            f"{info.name}: pixels of {width} x {height} are no picture of {info.width} x "
+            f"{info.height}; give the pixels of this image"
+        )
 
 
 def _diverging(level: NDArray[np.float32]) -> NDArray[np.uint8]:

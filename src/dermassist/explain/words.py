@@ -80,7 +80,7 @@ def explain_in_words(
         outline: true on the lesion, ``(height, width)`` of the upright image.
 
     Raises:
-        ImageError: the outline is of another size than the image.
+        ImageError: the outline is of another size than the image, or holds anything but booleans.
     """
     prediction, explanation = assessment.prediction, assessment.explanation
     shown = diagnosis or prediction.diagnosis
@@ -292,6 +292,11 @@ def _lesion(assessment: Assessment, shown: Diagnosis, outline: NDArray[np.bool_]
         raise ImageError(
             f"{info.name}: the outline is {outline.shape[1]} x {outline.shape[0]} pixels, the "
             f"image {info.width} x {info.height}; give the outline of this image"
+        )
+    # Numbers would be taken for places in the image.
+    if outline.dtype != np.bool_:
+        raise ImageError(
+            f"{info.name}: the outline holds {outline.dtype}; give booleans, such as mask > 0"
         )
     evidence = signed_heatmap(assessment.explanation, shown, width=info.width, height=info.height)
     seen = ~np.isnan(evidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from dermassist.imaging.colour import PixelRangeError, check_high_bytes, to_srgb
 
 #: What to give, and the endings of such files. Errors and the uploaders of the app name these.
 ADVISED = {
-    "JPEG": ("jpg", "jpeg"),
+    "JPEG": ("jpg", "jpeg", "jfif", "jpe"),
     "PNG": ("png",),
     "TIFF": ("tif", "tiff"),
     "BMP": ("bmp",),
@@ -28,7 +29,7 @@ FORMATS = (*(name.upper() for name in ADVISED), "PPM")
 FORMATS_TEXT = " or ".join(", ".join(ADVISED).rsplit(", ", 1))
 #: Endings of the files that can be read.
 IMAGE_SUFFIXES = frozenset(
-    [f".{ending}" for endings in ADVISED.values() for ending in endings] + [".jpe", ".jfif", ".ppm"]
+    [f".{ending}" for endings in ADVISED.values() for ending in endings] + [".ppm"]
 )
 _JPEG = {"JPEG", "MPO"}
 _END_OF_JPEG = b"\xff\xd9"
@@ -100,6 +101,15 @@ def open_image(encoded: bytes, name: str) -> ImageFile.ImageFile:
         raise ImageError(f"{name}: has too many pixels; save a smaller copy") from None
     except _DECODER_ERRORS as error:
         raise _damaged(name, error) from error
+
+
+def size_in_head(path: Path) -> tuple[int, int] | None:
+    """Return the width and height that a file states, or ``None`` where it is no sound image."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except (*_DECODER_ERRORS, Image.DecompressionBombError):
+        return None
 
 
 def _damaged(name: str, error: Exception | str) -> ImageError:

@@ -121,6 +121,23 @@ class View:
     to_image: NDArray[np.float64]
 
 
+def check_pixel_aspect(pixel_aspect: float, *, rounding: float = 1.0) -> None:
+    """Refuse a pixel that no photograph has.
+
+    Args:
+        pixel_aspect: width of a pixel divided by its height.
+        rounding: by how much it may lie outside the range, as a factor of at least 1.
+
+    Raises:
+        ConfigError: it is no number, or outside ``PIXEL_ASPECT_RANGE``.
+    """
+    low, high = PIXEL_ASPECT_RANGE
+    is_number = isinstance(pixel_aspect, int | float | np.integer | np.floating)
+    # Written so that nan is refused as well.
+    if not (is_number and low / rounding <= pixel_aspect <= high * rounding):
+        raise ConfigError(f"pixel_aspect must be from {low} to {high}, got {pixel_aspect}")
+
+
 def to_field(
     image: NDArray[np.uint8], size_px: int, *, pixel_aspect: float = 1.0
 ) -> NDArray[np.uint8]:
@@ -135,9 +152,7 @@ def to_field(
     Raises:
         ConfigError: ``pixel_aspect`` is outside ``PIXEL_ASPECT_RANGE``.
     """
-    low, high = PIXEL_ASPECT_RANGE
-    if not low / _ASPECT_ROUNDING <= pixel_aspect <= high * _ASPECT_ROUNDING:
-        raise ConfigError(f"pixel_aspect must be from {low} to {high}, got {pixel_aspect}")
+    check_pixel_aspect(pixel_aspect, rounding=_ASPECT_ROUNDING)
     height, width = image.shape[:2]
     true_width = width * pixel_aspect
     scale = size_px / min(true_width, height)

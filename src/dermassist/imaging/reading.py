@@ -19,6 +19,7 @@ from dermassist.imaging.decoding import (
     check_whole,
     open_image,
     reduce_decoding,
+    size_in_head,
     to_pixels,
     turns_sides,
 )
@@ -126,19 +127,20 @@ def read_image(
 
 
 def declared_size(path: Path, limits: ReadingLimits = DEFAULT_LIMITS) -> tuple[int, int] | None:
-    """Return the width and height that a file states, without decoding it.
+    """Return the width and height that a file states in its head, without decoding it.
 
     Returns:
         ``None`` where reading the image will say what is wrong with it.
     """
     try:
-        # Reading a pipe may never end.
-        if not os.path.isfile(path) or path.stat().st_size > limits.max_bytes:  # noqa: PTH113
-            return None
-        with pillow_silenced(), open_image(path.read_bytes(), str(path)) as image:
-            return image.size
-    except (ImageError, OSError, ValueError):
+        status = path.stat()
+    except (OSError, ValueError):
         return None
+    # Opening a pipe may never end.
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limits.max_bytes:
+        return None
+    with pillow_silenced():
+        return size_in_head(path)
 
 
 def _read_bytes(path: Path, limits: ReadingLimits) -> bytes:

@@ -24,7 +24,7 @@ from dermassist.imaging import (
     to_field,
     to_view,
 )
-from dermassist.imaging.geometry import rescale_map
+from dermassist.imaging.geometry import check_pixel_aspect, rescale_map
 from dermassist.model.bundle import GRAPH_NAME, Bundle, bundle_directory, read_bundle
 from dermassist.results import (
     RECEPTIVE_SHIFT,
@@ -34,6 +34,7 @@ from dermassist.results import (
     PredictionSet,
     Referral,
 )
+from dermassist.softmax import softmax
 
 BATCH_SIZE = 16
 #: What holds one image, beside arrays. Some of it could be iterated, but not over images.
@@ -126,6 +127,7 @@ class Classifier:
 
         Raises:
             ImageError: the image cannot be read or is refused.
+            ConfigError: ``pixel_aspect`` is not from 1/4 to 4.
         """
         return self.answer(image, pixel_aspect=pixel_aspect).prediction
 
@@ -139,12 +141,14 @@ class Classifier:
         """Answer many images in order, ``batch_size`` in one forward pass.
 
         Raises:
-            ConfigError: ``batch_size`` is no whole number of at least 1, or ``images`` is one
-                image; an array of pixels of up to three dimensions counts as one.
+            ConfigError: ``batch_size`` is no whole number of at least 1, ``pixel_aspect`` is not
+                from 1/4 to 4, or ``images`` is one image; an array of pixels of up to three
+                dimensions counts as one.
             ImageError: an image cannot be read, when its batch's turn comes; those of earlier
                 batches were answered.
         """
         check_batch_size(batch_size)
+        check_pixel_aspect(pixel_aspect)
         if _is_one_image(images):
             raise ConfigError("images must be several, such as a list; predict answers one")
         views = (self.view(image, pixel_aspect=pixel_aspect).pixels for image in images)
@@ -159,7 +163,10 @@ class Classifier:
             yield from (self.to_prediction(row) for row in logits)
 
     def answer(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> Answer:
-        """Answer one image and say where the evidence lies; arguments as in ``predict``."""
+        """Answer one image and say where the evidence lies.
+
+        Arguments and errors are as in ``predict``.
+        """
         raster = self.read(image)
         view = self._to_view(raster, pixel_aspect)
         logits, maps = self.run(view.pixels[None])
@@ -175,7 +182,10 @@ class Classifier:
         )
 
     def view(self, image: ImageSource | RasterImage, *, pixel_aspect: float = 1.0) -> View:
-        """Return the square that the network would see, mapped to pixels of the upright image."""
+        """Return the square that the network would see, mapped to pixels of the upright image.
+
+        Arguments and errors are as in ``predict``.
+        """
         return self._to_view(self.read(image), pixel_aspect)
 
     def read(self, image: ImageSource | RasterImage, *, name: str | None = None) -> RasterImage:
@@ -193,13 +203,25 @@ class Classifier:
 
         Returns:
             Logits ``(N, 7)`` and signed evidence ``(N, 7, grid, grid)``.
+
+        Raises:
+            ConfigError: ``views`` has another shape or type.
         """
+        self._check_views(views)
         if not self.manifest.preprocessing.flips:
             return self._run(views)
         mirrored = [self._run(np.ascontiguousarray(views[_mirror(axes, 1)])) for axes in _MIRRORS]
         logits = np.mean([logits for logits, _ in mirrored], axis=0)
         maps = [maps[_mirror(axes, 2)] for axes, (_, maps) in zip(_MIRRORS, mirrored, strict=True)]
         return logits, np.mean(maps, axis=0)
+
+    def _check_views(self, views: NDArray[np.uint8]) -> None:
+        size = self.manifest.preprocessing.size_px
+        if views.dtype != np.uint8 or views.shape[1:] != (size, size, 3):
+            raise ConfigError(
+                f"views must be uint8 (N, {size}, {size}, 3), got {views.dtype} {views.shape}; "
+                "Classifier.view makes one of an image"
+            )
 
     @property
     def evidence_shift(self) -> float:
@@ -230,6 +252,7 @@ class Classifier:
         )
 
     def _to_view(self, raster: RasterImage, pixel_aspect: float) -> View:
+        check_pixel_aspect(pixel_aspect)
         preprocessing = self.manifest.preprocessing
         field = to_field(
             raster.pixels,
@@ -277,12 +300,6 @@ def check_batch_size(batch_size: int) -> None:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
 
 
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return probabilities along the last axis, safe for large logits."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-
-
 def _is_one_image(images: object) -> bool:
     if isinstance(images, np.ndarray):
         # Of names or paths an array is as good as a list.
@@ -315,9 +332,9 @@ def _start_session(bundle: Bundle, *, threads: int | None) -> onnxruntime.Infere
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
     if threads is not None:
-        if not isinstance(threads, int) or threads < 1:
+        if not isinstance(threads, int | np.integer) or threads < 1:
             raise ConfigError(f"threads must be a whole number of at least 1, got {threads!r}")
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = int(threads)
     try:
         session = onnxruntime.InferenceSession(
             bundle.graph, options, providers=["CPUExecutionProvider"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Self
 
 from dermassist.errors import BundleError, ConfigError
 from dermassist.model.manifest import FileEntry, Manifest
@@ -25,16 +26,18 @@ class Bundle:
         directory: holds the files.
         manifest: what the model says of itself.
         graph: the verified bytes of the ONNX graph.
+        sha256: hash of the manifest's file, and through it of every file.
     """
 
     directory: Path
     manifest: Manifest
     graph: bytes
+    sha256: str
 
-    @property
-    def sha256(self) -> str:
-        """Hash of the manifest, and through it of every file."""
-        return hashlib.sha256(self.manifest.to_json().encode()).hexdigest()
+    @classmethod
+    def unwritten(cls, directory: Path, manifest: Manifest, graph: bytes) -> Self:
+        """Return a model that is on no disk yet; its hash is that of the file to be written."""
+        return cls(directory, manifest, graph, _hash(manifest.to_json().encode()))
 
 
 def default_directory() -> Path:
@@ -74,7 +77,8 @@ def read_bundle(directory: Path | None = None) -> Bundle:
     path = place / MANIFEST_NAME
     try:
         # Bytes, because text mode would read other line ends as if nothing had changed.
-        text = path.read_bytes().decode("utf-8")
+        written = path.read_bytes()
+        text = written.decode("utf-8")
     except FileNotFoundError:
         raise BundleError(
             f"{place}: holds no model ({MANIFEST_NAME} is missing); "
@@ -88,7 +92,8 @@ def read_bundle(directory: Path | None = None) -> Bundle:
     }
     if GRAPH_NAME not in contents:
         raise BundleError(f"{path}: names no {GRAPH_NAME}; install the model again")
-    return Bundle(directory=place, manifest=manifest, graph=contents[GRAPH_NAME])
+    # Not of what this version would write: an earlier one's file lacks what it did not know.
+    return Bundle(place, manifest, contents[GRAPH_NAME], _hash(written))
 
 
 def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
@@ -105,16 +110,18 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
     """
     if GRAPH_NAME not in files:
         raise BundleError(f"a bundle needs {GRAPH_NAME}")
-    entries = {
-        name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
-        for name, content in files.items()
-    }
+    entries = {name: FileEntry(_hash(content), len(content)) for name, content in files.items()}
     complete = replace(manifest, files=entries)
+    text = complete.to_json()
     with replacing_folder(directory) as staging:
         for name, content in files.items():
             write_bytes(staging / name, content)
-        write_text(staging / MANIFEST_NAME, complete.to_json())
-    return Bundle(directory=directory, manifest=complete, graph=files[GRAPH_NAME])
+        write_text(staging / MANIFEST_NAME, text)
+    return Bundle(directory, complete, files[GRAPH_NAME], _hash(text.encode()))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _place_of(name: str, place: Path) -> Path:
@@ -128,7 +135,7 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error}); install the model again") from error
-    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+    if len(content) != entry.bytes or _hash(content) != entry.sha256:
         raise BundleError(
             f"{path}: does not match its hash in {MANIFEST_NAME}; install the model again"
         )

@@ -8,6 +8,7 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.model.bundle import GRAPH_NAME
 from dermassist.model.manifest import Manifest
 from dermassist.results import Assessment, Explanation, ModelInfo, Prediction
+from dermassist.softmax import softmax
 
 #: What probabilities may differ by that the same logits and temperature give.
 _ROUNDING = 1e-6
@@ -44,8 +45,7 @@ def _same_temperature(prediction: Prediction, manifest: Manifest) -> bool:
     if prediction.calibrated is not (manifest.temperature is not None):
         return False
     scaled = np.array(prediction.logits) / (manifest.temperature or 1.0)
-    shares = np.exp(scaled - scaled.max())
-    return np.allclose(shares / shares.sum(), prediction.probabilities, rtol=0.0, atol=_ROUNDING)
+    return np.allclose(softmax(scaled), prediction.probabilities, rtol=0.0, atol=_ROUNDING)
 
 
 def _same_rules(prediction: Prediction, manifest: Manifest) -> bool:

@@ -13,6 +13,7 @@ from dermassist.diagnosis import Diagnosis
 from dermassist.errors import BundleError
 from dermassist.explain.caution import SUBJECT_NOT_CHECKED, referral_line
 from dermassist.explain.words import Words, explain_in_words, percent
+from dermassist.hidden import hidden_shown
 from dermassist.imaging import ImageSource, RasterImage
 from dermassist.measured import read_figures
 from dermassist.model.manifest import Manifest
@@ -104,16 +105,14 @@ def build_report(
             wrote, are left out, and the report says that they were.
     """
     _check_model(assessment, manifest)
-    # Evidence is kept to five decimals in saved cases: both ways must make the same pictures.
-    kept = Explanation.from_dict(assessment.explanation.to_dict())
-    case = _case(replace(assessment, explanation=kept), manifest, image, patient, explain)
+    case = _case(_as_reported(assessment), manifest, image, patient, explain)
     created = assessment.created if clock is None else clock().isoformat(timespec="seconds")
     return ReportContent(
         title=TITLE,
         notice=NOTICE,
         created=created,
         paper=options.paper,
-        footer=_footer(assessment, case.patient),
+        footer=_footer(case.assessment, case.patient),
         sections=(
             Section("Patient Information", _patient_blocks(case.patient)),
             Section("Image Details", _image_blocks(case, manifest)),
@@ -131,6 +130,19 @@ def build_report(
             if options.patient_page
             else None
         ),
+    )
+
+
+def _as_reported(assessment: Assessment) -> Assessment:
+    """Return what every report of an assessment is written from."""
+    image, model = assessment.image, assessment.model
+    return replace(
+        assessment,
+        # Kept to five decimals in saved cases: both ways must make the same pictures.
+        explanation=Explanation.from_dict(assessment.explanation.to_dict()),
+        # A name with a line break would add a line of its own to the report.
+        image=replace(image, name=hidden_shown(image.name)),
+        model=replace(model, name=hidden_shown(model.name), version=hidden_shown(model.version)),
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import dermassist
+from dermassist.patient import PatientDetails
 from dermassist.report.canvas import Box, Canvas, Style
 from dermassist.report.content import Paragraph, ReportContent, texts
 from dermassist.report.drawing import draw_block, draw_section, draw_warning
@@ -37,8 +38,10 @@ def draw_report(content: ReportContent, fonts: FontCollection) -> bytes:
         return canvas.to_bytes()
 
 
-def missing_characters(content: ReportContent, fonts: FontCollection) -> tuple[str, ...]:
-    """Return the characters of a report that are printed as code points, each once."""
+def missing_characters(
+    content: ReportContent | PatientDetails, fonts: FontCollection
+) -> tuple[str, ...]:
+    """Return the characters that are printed as code points, each once."""
     text = "".join(texts(content))
     return unprintable(text, fonts.extended(text))
 

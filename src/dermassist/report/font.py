@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -115,7 +117,7 @@ def coverage(path: Path) -> NDArray[np.uint32]:
             if not outlines or rights & 0x000F == _RESTRICTED or rights & _NO_SUBSETTING:
                 return np.empty(0, np.uint32)
             return np.array(sorted(font.getBestCmap() or ()), np.uint32)
-    except (TTLibError, OSError, KeyError, ValueError, AssertionError):
+    except (TTLibError, OSError, LookupError, ValueError, AssertionError, struct.error):
         # Systems have damaged and exotic font files, which are no reason to print nothing.
         return np.empty(0, np.uint32)
 
@@ -144,7 +146,8 @@ def installed(folders: tuple[Path, ...]) -> tuple[Path, ...]:
     files = {
         path
         for folder in folders
-        if folder.is_dir()
+        # os.path, because pathlib's own test raises in a home that may not be entered.
+        if os.path.isdir(folder)  # noqa: PTH112
         for path in folder.rglob("*")
         if path.suffix.lower() in _SUFFIXES
     }

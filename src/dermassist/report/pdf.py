@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dermassist.errors import MissingExtraError
+from dermassist.patient import PatientDetails
 from dermassist.report.content import DEFAULT_NAME, ReportContent
 from dermassist.storage import write_bytes
 
@@ -57,9 +58,13 @@ def write_report(
 
 
 def unprinted_characters(
-    content: ReportContent, *, fonts: FontCollection | None = None
+    content: ReportContent | PatientDetails, *, fonts: FontCollection | None = None
 ) -> tuple[str, ...]:
     """Return the characters that the PDF shows as code points, because no font has them.
+
+    Args:
+        content: what the report says, or only what was stated of the patient.
+        fonts: as in ``render_pdf``.
 
     Raises:
         MissingExtraError: the optional libraries of ``report`` are not installed.

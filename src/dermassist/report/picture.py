@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,10 +11,8 @@ from PIL import Image
 
 from dermassist.diagnosis import Diagnosis
 from dermassist.errors import ImageError
-from dermassist.explain.activation_map import signed_heatmap
-from dermassist.explain.overlay import blend, colours
+from dermassist.explain.overlay import blend, colours, drawn_evidence
 from dermassist.imaging import ImageSource, RasterImage, read_image
-from dermassist.imaging.geometry import rescale_map
 from dermassist.report.content import ColourScale, Figure, Figures
 from dermassist.results import Explanation, ImageInfo
 
@@ -72,16 +69,11 @@ def explanation_figures(
         info: full size of the image.
     """
     height, width = pixels.shape[:2]
-    drawn = replace(
-        explanation,
-        to_image=rescale_map(
-            explanation.to_image, scale_x=width / info.width, scale_y=height / info.height
-        ),
-    )
-    evidence = signed_heatmap(drawn, diagnosis, width=width, height=height)
+    full = (info.width, info.height)
+    evidence = drawn_evidence(explanation, diagnosis, full=full, drawn=(width, height))
     heatmap = colours(evidence, explanation.scale, signed=False)
     heatmap[np.isnan(evidence)] = _UNSEEN_GREY
-    overlay = blend(pixels, drawn, diagnosis)
+    overlay = blend(pixels, explanation, diagnosis, info=info)
     return Figures(
         figures=(
             original_figure(pixels, caption="Figure 1. Original image"),

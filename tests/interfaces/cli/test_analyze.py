@@ -241,7 +241,7 @@ def test_pictures_show_what_was_asked_for(
     with Image.open(photo) as image:
         original = np.asarray(image.convert("RGB"))
     heatmap = render_heatmap(answer.explanation, shown, width=320, height=240, signed=signed)
-    overlay = render_overlay(original, answer.explanation, shown, signed=signed)
+    overlay = render_overlay(original, answer.explanation, shown, info=answer.image, signed=signed)
     for name, expected in (("gradcam_output.png", heatmap), ("gradcam_overlay.png", overlay)):
         drawn = pixels((Path("out") / name).read_bytes()).astype(int)
         # Sums over threads differ in the last bit, which may move a colour by one step of 256.

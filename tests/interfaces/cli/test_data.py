@@ -45,7 +45,8 @@ def test_missing_and_unreadable_images_are_named(run: Run, make_ham10000: Make) 
     assert "  missing (1): ISIC_0000003" in outcome.lines
     unreadable = f"  unreadable (1): {images / 'ISIC_0000005.jpg'}: "
     assert any(line.startswith(unreadable) for line in outcome.lines)
-    assert outcome.lines[-1].startswith("Incomplete: run  dermassist data fetch")
+    assert outcome.lines[-2].startswith("Incomplete: run  dermassist data fetch")
+    assert outcome.lines[-1].startswith(f"Incomplete: copy what is unreadable in {images} again")
     findings = run("data", "check", place, "--json").json
     assert findings["complete"] is False
     assert findings["missing"] == ["ISIC_0000003"]

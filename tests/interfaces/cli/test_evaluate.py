@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -521,6 +522,47 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
     outcome = unanswered("--save", "labels.csv/report.json")
     assert outcome.status == ExitStatus.CANNOT_WRITE
     assert outcome.complaint.startswith("labels.csv")
+
+
+def test_a_gallery_s_place_that_cannot_be_written_is_told_before_the_work(
+    unanswered: Callable[..., Outcome],
+) -> None:
+    outcome = unanswered("--errors", "labels.csv/gallery")
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert outcome.complaint.startswith("labels.csv")
+
+
+def refuse_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be written beside a manifest; root, who may run the test, could."""
+    touch = Path.touch
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.name.startswith(".manifest.json."):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        touch(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "touch", refuse)
+
+
+def test_a_manifest_that_cannot_be_written_is_told_before_the_work(
+    run: Run, data: Path, split_file: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dermassist.answering.answer_records", lambda *_, **__: pytest.fail("late"))
+    refuse_manifest(monkeypatch)
+    outcome = evaluate(run, data, split_file, trained, "--store")
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert outcome.complaint.startswith(f"{trained / 'manifest.json'}: Permission denied")
+
+
+def test_figures_are_said_although_they_cannot_be_stored(
+    run: Run, data: Path, split_file: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dermassist.storage.check_writable", lambda path: None)
+    refuse_manifest(monkeypatch)
+    outcome = evaluate(run, data, split_file, trained, "--store")
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert "Balanced accuracy" in outcome.out
+    assert "manifest.json: Permission denied" in outcome.err
 
 
 def test_a_closed_folder_of_images_is_no_empty_one(

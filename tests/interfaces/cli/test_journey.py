@@ -335,6 +335,13 @@ def test_exporting_replaces_a_bundle_and_an_empty_folder(run: Run, tiny_bundle: 
         assert "run: holds no training run" in outcome.complaint
 
 
+def test_a_bundle_s_place_that_cannot_be_written_is_told_before_the_work(run: Run) -> None:
+    Path("taken").write_text("mine")
+    outcome = run("export", "run", "--data", "data", "--out", "taken/model")
+    assert outcome.status == ExitStatus.CANNOT_WRITE
+    assert outcome.complaint.startswith("taken")
+
+
 @pytest.mark.parametrize("origin", [{}, {"protocol": "paper", "splits_sha256": "x", "fold": 0}])
 def test_exporting_what_was_trained_on_leaking_splits(
     run: Run, place: Path, origin: dict[str, object]

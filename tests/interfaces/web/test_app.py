@@ -28,6 +28,7 @@ from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import CaseError, ImageError
 from dermassist.explain.words import percent
 from dermassist.imaging import read_image
+from dermassist.imaging.decoding import IMAGE_SUFFIXES
 from dermassist.interfaces.cli import _run
 from dermassist.interfaces.web.downloads import Offer
 from dermassist.interfaces.web.screens.batch import Batch, distinct, short_remarks
@@ -154,6 +155,20 @@ def test_characters_that_the_report_cannot_print_are_named(open_app: Open) -> No
     assert "No installed font has U+E123: the report shows" in texts(app)
 
 
+def test_no_report_is_made_to_know_what_it_cannot_print(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a report was made that nobody asked for")
+
+    monkeypatch.setattr("dermassist.interfaces.web.result_view.build_report", refused)
+    app = open_app()
+    app.text_input(key="analyse 0 name").input("Zoë \ue123").run()
+    upload(app, "lesion.png", photo_of(1))
+    assert not app.exception
+    assert "No installed font has U+E123: the report shows" in texts(app)
+
+
 def test_the_class_to_explain_changes_the_words(open_app: Open) -> None:
     app = upload(open_app(), "lesion.png", photo_of(1))
     assert explained(app).value in DIAGNOSES
@@ -243,6 +258,8 @@ def test_every_format_that_is_advised_can_be_chosen_and_is_answered(
     assert len(advised) == 6
     app = open_app(page)
     offered = app.file_uploader[0].proto.type
+    # Browsers on Windows save JPEGs as .jfif.
+    assert set(offered) == IMAGE_SUFFIXES - {".ppm"}
     files = {}
     for place, kind in enumerate(advised):
         file = io.BytesIO()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from streamlit.testing.v1 import AppTest
 
 from dermassist import Classifier, assess
 from dermassist.cases import CaseBook, Outcome
+from dermassist.cases.database import FILE_NAME
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import CaseError
+from dermassist.explain.overlay import render_overlay
+from dermassist.imaging import RasterImage, read_image
 from dermassist.interfaces.web.downloads import _OFFERS, Offer
 from dermassist.interfaces.web.proportions import assess_file
 from dermassist.interfaces.web.screens.batch import Batch
@@ -46,9 +50,11 @@ pages.get(st.session_state.get("page"), analyse_page)()
 NOT_MEASURED = "How often answers of such confidence are right was not measured for this model."
 
 
-def keep(book: CaseBook, bundle: Path, *, version: str | None = None, **patient: Any) -> str:
+def keep(
+    book: CaseBook, bundle: Path, *, version: str | None = None, seed: int = 1, **patient: Any
+) -> str:
     """Keep a case, of another version of the model where one is named; return its number."""
-    image = photo_of(1)
+    image = photo_of(seed)
     made = assess(image, classifier=Classifier.load(bundle))
     if version is not None:
         made = replace(made, model=replace(made.model, version=version))
@@ -429,6 +435,109 @@ def test_nothing_of_a_deleted_case_stays_in_the_session(open_app: Open, book: Ca
     # One is left, so there is no choice.
     assert "looked at" not in [box.key for box in app.selectbox]
     assert "kept" in texts(app)
+
+
+def test_a_case_that_was_not_deleted_stays_in_the_session(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise CaseError("the case was not deleted: the disk is full")
+
+    open_app("cases")
+    app = upload(AppTest.from_string(TWO_PAGES, default_timeout=30).run(), "a.png", photo_of(1))
+    app.session_state["open case"] = book.search()[0].case_id
+    look_at(app, "cases")
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseBook, "delete", full)
+        press(app, "Delete")
+    assert not app.exception
+    assert "the case was not deleted: the disk is full" in plain(app)
+    look_at(app, "analyse")
+    assert app.metric
+    assert download(app, "PDF report").startswith(b"%PDF")
+
+
+def test_a_deleted_case_of_which_traces_stay_is_gone_from_the_session(
+    open_app: Open, book: CaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = CaseBook.delete
+
+    def traced(self: CaseBook, case_id: str) -> None:
+        delete(self, case_id)
+        raise CaseError(f"case {case_id} is deleted, but traces of it stay in the journal")
+
+    open_app("cases")
+    app = upload(AppTest.from_string(TWO_PAGES, default_timeout=30).run(), "a.png", photo_of(1))
+    app.session_state["open case"] = book.search()[0].case_id
+    look_at(app, "cases")
+    monkeypatch.setattr(CaseBook, "delete", traced)
+    press(app, "Delete")
+    assert not app.exception
+    assert "traces of it stay in the journal" in plain(app)
+    look_at(app, "analyse")
+    assert not app.metric
+    assert not app.error
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The images that the page of a case decodes, as it does."""
+    images: list[bytes] = []
+
+    def noted(image: bytes) -> RasterImage:
+        images.append(image)
+        return read_image(image)
+
+    monkeypatch.setattr(f"{SCREENS}.case.read_image", noted)
+    return images
+
+
+def test_an_open_cases_image_is_decoded_once_and_is_its_own(
+    open_app: Open, book: CaseBook, tiny_bundle: Path, decoded: list[bytes]
+) -> None:
+    first, second = keep(book, tiny_bundle), keep(book, tiny_bundle, seed=2)
+    app = opened_case(open_app, first)
+    app.toggle(key="signed").set_value(True).run()
+    assert decoded == [photo_of(1)]
+    app.session_state["open case"] = second
+    app.run()
+    assert decoded == [photo_of(1), photo_of(2)]
+    made = book.load(second).assessment
+    assert download(app, "Overlay") == render_overlay(
+        read_image(photo_of(2)).pixels,
+        made.explanation,
+        made.prediction.diagnosis,
+        info=made.image,
+        signed=True,
+    )
+
+
+def test_nothing_decoded_is_shown_of_a_case_that_is_gone_or_changed(
+    open_app: Open, book: CaseBook, tiny_bundle: Path, cases_folder: Path
+) -> None:
+    changed, gone = keep(book, tiny_bundle), keep(book, tiny_bundle)
+    app = opened_case(open_app, changed)
+    with sqlite3.connect(cases_folder / FILE_NAME) as database:
+        write = "UPDATE dermassist_image SET content = ? WHERE case_id = ?"
+        database.execute(write, (photo_of(2), changed))
+    app.run()
+    assert not app.metric
+    assert "was changed after it was saved" in plain(app)
+    app = opened_case(open_app, gone)
+    book.delete(gone)
+    app.run()
+    assert not app.metric
+    assert "there is no case" in plain(app)
+    assert "case pixels" not in app.session_state
+
+
+def test_a_closed_case_leaves_no_decoded_image(
+    open_app: Open, book: CaseBook, tiny_bundle: Path
+) -> None:
+    app = opened_case(open_app, keep(book, tiny_bundle))
+    assert "case pixels" in app.session_state
+    press(app, "Back to all cases")
+    assert "case pixels" not in app.session_state
 
 
 def test_the_table_of_a_batch_forgets_a_deleted_case(open_app: Open, book: CaseBook) -> None:

@@ -37,12 +37,13 @@ def test_any_folder_name_will_do(tmp_path: Path, name: str) -> None:
         assert again.load(case_id).case_id == case_id
 
 
+@pytest.mark.parametrize("kind", [Path, str])
 def test_a_relative_folder_stays_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Path] | type[str]
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    with CaseBook.open(Path("book")) as book:
+    with CaseBook.open(kind("book")) as book:
         monkeypatch.chdir(tmp_path / "elsewhere")
         book._engine.dispose()
         save_one(book)

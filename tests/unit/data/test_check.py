@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from dermassist.data.archive import extract_archive, find_extraction
 from dermassist.data.check import DataFindings, check_ham10000
 from dermassist.data.ham10000 import read_ham10000
 from dermassist.diagnosis import CODES
@@ -72,6 +74,41 @@ def test_damaged_files_are_findings(
     assert path.name in reason
     # The others still show that the images are squeezed.
     assert findings.pixel_aspect == pytest.approx(4 / 3)
+
+
+def test_a_fetched_folder_with_an_unreadable_file_is_to_be_deleted(
+    make_ham10000: Make, tmp_path: Path
+) -> None:
+    place = make_ham10000(lesions_per_class=1, mask_size=(64, 64))
+    fetched = place / "HAM10000_images_part_1"
+    shutil.make_archive(str(tmp_path / "images"), "zip", place / "images")
+    shutil.rmtree(place / "images")
+    extract_archive(tmp_path / "images.zip", fetched, fingerprint="images")
+    damaged = fetched / "ISIC_0000005.jpg"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    # Of the right size, so a fetch would take the folder for whole as long as it is there.
+    assert find_extraction(fetched, fingerprint="images") is not None
+    findings = check_ham10000(place)
+    assert findings.damaged_folders == {str(fetched): True}
+    assert findings.lines(listed=2)[-1] == (
+        f"Incomplete: delete {fetched}, then run  dermassist data fetch  to get what is unreadable."
+    )
+    assert "missing" not in said(findings)
+
+
+def test_unreadable_files_of_a_folder_from_elsewhere_come_from_there(make_ham10000: Make) -> None:
+    place = make_ham10000(lesions_per_class=1, mask_size=(64, 64))
+    (place / "images" / "ISIC_0000004.jpg").unlink()
+    (place / "images" / "ISIC_0000005.jpg").write_bytes(b"")
+    findings = check_ham10000(place)
+    assert findings.damaged_folders == {str(place / "images"): False}
+    assert findings.lines(listed=2)[-2:] == [
+        "Incomplete: run  dermassist data fetch  to get what is missing.",
+        (
+            f"Incomplete: copy what is unreadable in {place / 'images'} again from where that "
+            "folder came from;  dermassist data fetch  did not make it."
+        ),
+    ]
 
 
 def test_data_set_of_nothing_but_damaged_files_is_still_described(make_ham10000: Make) -> None:

@@ -155,6 +155,14 @@ def test_contradicting_proportions_are_refused(make_ham10000: Callable[..., Path
         read_ham10000(directory)
 
 
+def test_proportions_are_measured_on_what_can_be_read(make_ham10000: Callable[..., Path]) -> None:
+    directory = make_ham10000(lesions_per_class=1, size=(64, 64), mask_size=(600, 450))
+    for path in (directory / "masks").iterdir():
+        Image.new("L", (600, 450)).save(path, "PCX")
+    with pytest.raises(DataError, match="images or masks are damaged"):
+        read_ham10000(directory)
+
+
 # What is refused, with the line.
 
 

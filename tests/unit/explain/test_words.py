@@ -311,6 +311,14 @@ def test_refuses_the_outline_of_another_image() -> None:
         explain_in_words(make_assessment(), outline=np.zeros((20, 10), bool))
 
 
+def test_refuses_an_outline_of_numbers_that_would_be_taken_for_places() -> None:
+    mask = np.zeros((450, 600), np.uint8)
+    mask[100:200] = 255
+    with pytest.raises(ImageError, match=r"outline holds uint8; .* mask > 0"):
+        # What a program without type checks does with the mask that Pillow or OpenCV read.
+        explain_in_words(make_assessment(), outline=mask)  # type: ignore[arg-type]
+
+
 def test_no_structure_is_ever_named(measured: Measured) -> None:
     for diagnosis in Diagnosis:
         text = explain_in_words(make_assessment(), diagnosis=diagnosis, measured=measured).text

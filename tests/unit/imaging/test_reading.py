@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from dermassist.errors import ImageError
-from dermassist.imaging import RasterImage, ReadingLimits, read_image
+from dermassist.imaging import RasterImage, ReadingLimits, declared_size, read_image
 from dermassist.inference.classifier import Classifier
 from dermassist.sample import draw_lesion
 
@@ -658,6 +658,37 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_an_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"absent.jpg: no such file; check the name"):
         read_image(tmp_path / "absent.jpg")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WebP", "GIF", "PPM"])
+def test_the_size_that_a_file_states_is_read_from_its_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = tmp_path / "image"
+    RGB.save(path, kind)
+    # As of a file of hundreds of megabytes: the whole of it is read once, to decode it.
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read whole"))
+    assert declared_size(path) == (96, 72)
+
+
+def test_what_states_no_size_or_is_not_read_has_none(tmp_path: Path) -> None:
+    contents = {
+        "empty": b"",
+        "text": b"no image",
+        "head": encode(RGB, "PNG")[:12],
+        "bomb": declared_png(60_000, 60_000),
+        "other": encode(RGB, "PCX"),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    names = [*contents, "folder", "absent", "n" * 300, "null\0"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        names.append("pipe")
+    assert {name: declared_size(tmp_path / name) for name in names} == dict.fromkeys(names)
+    RGB.save(tmp_path / "large", "PNG")
+    assert declared_size(tmp_path / "large", ReadingLimits(max_bytes=100)) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -20,13 +20,15 @@ from PIL import Image
 
 from dermassist.diagnosis import CODES, DIAGNOSES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
-from dermassist.imaging import Preprocessing, read_image
+from dermassist.imaging import Preprocessing, RasterImage, read_image
+from dermassist.imaging.geometry import PIXEL_ASPECT_RANGE
 from dermassist.inference import classifier as module
-from dermassist.inference.classifier import Classifier, softmax
+from dermassist.inference.classifier import Classifier
 from dermassist.model.bundle import Bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, ReferralRule
 from dermassist.results import RECEPTIVE_SHIFT
 from dermassist.sample import draw_lesion
+from dermassist.softmax import softmax
 
 from ...conftest import tiny_graph, tiny_manifest
 
@@ -35,7 +37,7 @@ LESIONS = [draw_lesion(np.random.default_rng(k), width=96, height=72) for k in r
 
 
 def bundle(graph: bytes | None = None, **changes: object) -> Bundle:
-    return Bundle(Path("here"), tiny_manifest(**changes), graph or tiny_graph())
+    return Bundle.unwritten(Path("here"), tiny_manifest(**changes), graph or tiny_graph())
 
 
 def initialiser(name: str) -> NDArray[np.float32]:
@@ -168,6 +170,48 @@ def test_a_batch_size_that_is_no_whole_number_is_refused(
 def test_a_batch_size_may_be_a_number_of_numpys(classifier: Classifier) -> None:
     size: Any = np.int64(2)
     assert len(list(classifier.predict_batch(LESIONS, batch_size=size))) == len(LESIONS)
+
+
+def test_threads_may_be_a_number_of_numpys(classifier: Classifier) -> None:
+    threads: Any = np.int64(1)
+    assert answers(Classifier(classifier.bundle, threads=threads)) == answers(classifier)
+
+
+@pytest.mark.parametrize("aspect", [0.2, 4.03, float("nan"), "4:3"])
+def test_an_impossible_pixel_aspect_is_refused(classifier: Classifier, aspect: Any) -> None:
+    refused = pytest.raises(ConfigError, match=r"pixel_aspect must be from 0\.25 to 4\.0, got")
+    with refused:
+        classifier.predict(LESIONS[0], pixel_aspect=aspect)
+    # At the call, as long as nobody asks for an answer.
+    with refused:
+        classifier.predict_batch(LESIONS, pixel_aspect=aspect)
+
+
+@pytest.mark.parametrize("aspect", PIXEL_ASPECT_RANGE)
+def test_a_reduced_size_s_rounding_makes_no_aspect_impossible(
+    classifier: Classifier, aspect: float
+) -> None:
+    pixels = np.zeros((450, 450, 3), np.uint8)
+    for sides in ((450, 451), (451, 450)):
+        raster = RasterImage(pixels, *sides, sha256="")
+        assert classifier.view(raster, pixel_aspect=aspect).pixels.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        np.zeros((1, 224, 224, 3)),
+        np.zeros((1, 224, 224, 3), np.float32),
+        np.zeros((224, 224, 3), np.uint8),
+        np.zeros((1, 64, 64, 3), np.uint8),
+        np.zeros((1, 3, 224, 224), np.uint8),
+    ],
+    ids=lambda views: f"{views.dtype}{views.shape}",
+)
+def test_what_is_no_view_is_refused(classifier: Classifier, views: Any) -> None:
+    for model in (classifier, Classifier(bundle(preprocessing=Preprocessing(flips=True)))):
+        with pytest.raises(ConfigError, match=r"views must be uint8 \(N, 224, 224, 3\), got "):
+            model.run(views)
 
 
 def test_no_images_are_no_answers(classifier: Classifier) -> None:

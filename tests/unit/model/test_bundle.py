@@ -15,7 +15,8 @@ import pytest
 
 from dermassist.diagnosis import CODES
 from dermassist.errors import BundleError
-from dermassist.model.bundle import read_bundle, write_bundle
+from dermassist.inference.classifier import Classifier
+from dermassist.model.bundle import Bundle, read_bundle, write_bundle
 from dermassist.model.manifest import ConformalRule, Manifest, ReferralRule
 
 from ...conftest import tiny_graph, tiny_manifest
@@ -177,6 +178,22 @@ def test_every_rule_survives_the_file(tmp_path: Path) -> None:
     assert read.manifest.files["notes.txt"].bytes == 4
     text = (tmp_path / "bundle" / "manifest.json").read_bytes()
     assert read.sha256 == hashlib.sha256(text).hexdigest()
+    assert Bundle.unwritten(tmp_path, read.manifest, read.graph).sha256 == read.sha256
+
+
+def test_the_hash_of_an_earlier_version_s_bundle_is_that_of_its_file(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    def as_it_was(body: dict[str, Any]) -> None:
+        body.update(json.loads((tiny_bundle / "manifest.json").read_bytes()))
+        del body["sha256"], body["preprocessing"]["network_px"]
+
+    copy = shutil.copytree(tiny_bundle, tmp_path / "copy")
+    (copy / "manifest.json").write_bytes(rehashed(as_it_was).encode())
+    read = read_bundle(copy)
+    assert read.manifest == read_bundle(tiny_bundle).manifest
+    assert read.sha256 == hashlib.sha256((copy / "manifest.json").read_bytes()).hexdigest()
+    assert Classifier(read, threads=1).info.sha256 == read.sha256
 
 
 def test_what_is_not_measured_says_so_in_the_file() -> None:

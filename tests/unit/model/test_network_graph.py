@@ -15,12 +15,13 @@ from dermassist.diagnosis import DIAGNOSES
 from dermassist.explain.activation_map import grad_cam
 from dermassist.explain.gradient import gradient_grad_cam
 from dermassist.imaging import Preprocessing
-from dermassist.inference.classifier import Classifier, softmax
+from dermassist.inference.classifier import Classifier
 from dermassist.inference.export import ServingNetwork, export_graph
 from dermassist.model.bundle import Bundle
 from dermassist.model.graph import network_from_graph
 from dermassist.model.network import FEATURE_LAYERS, EvidenceNetwork, MobileNetV2, freeze_layers
 from dermassist.model.weights import WeightsError, read_weights, write_weights
+from dermassist.softmax import softmax
 
 from ...conftest import tiny_manifest
 
@@ -84,7 +85,9 @@ def test_maps_do_not_change_the_logits(network: MobileNetV2) -> None:
 def test_the_graph_answers_as_pytorch_does(
     network: MobileNetV2, graph: bytes, views: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 ) -> None:
-    classifier = Classifier(Bundle(Path(), tiny_manifest(preprocessing=SMALL), graph), threads=1)
+    classifier = Classifier(
+        Bundle.unwritten(Path(), tiny_manifest(preprocessing=SMALL), graph), threads=1
+    )
     with torch.inference_mode():
         logits, maps = ServingNetwork(network, SMALL).eval()(torch.from_numpy(views))
     given_logits, given_maps = classifier.run(views)
@@ -97,7 +100,7 @@ def test_an_enlarging_graph_looks_at_the_enlarged_view(
     network: MobileNetV2, views: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 ) -> None:
     graph = export_graph(network, ENLARGED)
-    bundle = Bundle(Path(), tiny_manifest(preprocessing=ENLARGED), graph)
+    bundle = Bundle.unwritten(Path(), tiny_manifest(preprocessing=ENLARGED), graph)
     classifier = Classifier(bundle, threads=1)
     # OpenCV's linear resizing has the same pixel centres; levels stay fractions here.
     enlarged = np.stack([cv2.resize(view.astype(np.float32), (96, 96)) for view in views])
@@ -121,7 +124,9 @@ def test_an_enlarging_graph_looks_at_the_enlarged_view(
 def test_closed_form_and_gradients_agree_at_the_last_layer(
     network: MobileNetV2, graph: bytes, views: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 ) -> None:
-    classifier = Classifier(Bundle(Path(), tiny_manifest(preprocessing=SMALL), graph), threads=1)
+    classifier = Classifier(
+        Bundle.unwritten(Path(), tiny_manifest(preprocessing=SMALL), graph), threads=1
+    )
     rebuilt = network_from_graph(graph)
     for view, diagnosis in zip(views, DIAGNOSES, strict=False):
         closed = grad_cam(classifier.answer(view).explanation, diagnosis)

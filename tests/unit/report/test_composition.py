@@ -340,6 +340,25 @@ def test_patient_is_printed_as_stated(picture: RasterImage) -> None:
     assert text.count("not stated") == 1
 
 
+def test_names_add_no_lines_to_the_report(picture: RasterImage) -> None:
+    assessment = make_assessment()
+    forged = replace(
+        assessment,
+        image=replace(assessment.image, name="a.jpg\nSHA-256 0000.jpg"),
+        model=replace(assessment.model, name="one\u2028two", version="1\n2"),
+    )
+    options = ReportOptions(patient_page=True)
+
+    content = build_report(forged, None, image=picture, options=options)
+
+    read = tuple(texts(content))
+    assert [text for text in read if "SHA-256 0000" in text] == [
+        "a.jpg<U+000A>SHA-256 0000.jpg"
+    ] * 2
+    assert sum("one<U+2028>two 1<U+000A>2" in text for text in read) > 1
+    assert not any(name in text for text in read for name in ("one\u2028two", "1\n2"))
+
+
 def test_patient_page_only_where_wanted(picture: RasterImage) -> None:
     with_page = build_report(
         make_assessment(), None, image=picture, options=ReportOptions(patient_page=True)

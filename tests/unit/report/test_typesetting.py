@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -163,6 +166,48 @@ def test_installed_fonts_are_found_and_damaged_ones_passed_over(tmp_path: Path) 
     assert extended.fonts == (MAIN, Font(thai))
     assert unprintable("ไทย王", extended) == ("王",)
     assert collection.extended("abc") is collection
+
+
+def cut_short(table: bytes) -> bytes:
+    return table[:9]
+
+
+def with_more_segments(table: bytes) -> bytes:
+    """Return a table of characters that states more segments than it holds."""
+    return table[:26] + b"\1" + table[27:]
+
+
+@pytest.mark.parametrize(("table", "damage"), [("OS/2", cut_short), ("cmap", with_more_segments)])
+def test_a_font_with_a_damaged_table_is_passed_over(
+    tmp_path: Path, table: str, damage: Callable[[bytes], bytes]
+) -> None:
+    from fontTools.ttLib import TTFont
+    from fontTools.ttLib.tables.DefaultTable import DefaultTable
+
+    path = tmp_path / "damaged.ttf"
+    with TTFont(MAIN.path.parent / "NotoSansThai-Regular.ttf") as copy:
+        damaged = DefaultTable(table)
+        damaged.data = damage(copy.getTableData(table))
+        copy[table] = damaged
+        copy.save(path)
+
+    assert font.coverage(path).size == 0
+
+
+def test_a_folder_that_may_not_be_entered_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, home = os.stat, tmp_path / "home"
+
+    def refused(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(home)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **options)
+
+    # Whoever runs the tests as root may enter every folder.
+    monkeypatch.setattr(os, "stat", refused)
+
+    assert font.installed((home / "fonts",)) == ()
 
 
 def test_fonts_that_forbid_embedding_are_not_used(

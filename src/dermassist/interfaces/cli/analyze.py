@@ -100,7 +100,9 @@ def analyze(
     context: typer.Context,
     image: Annotated[
         Path | None,
-        typer.Argument(help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP.", readable=False),
+        typer.Argument(
+            help="Dermatoscopic image: JPEG, PNG, TIFF, BMP, WebP, GIF.", readable=False
+        ),
     ] = None,
     *,
     sample: Annotated[bool, typer.Option(help="Analyse the bundled synthetic image.")] = False,
@@ -109,7 +111,11 @@ def analyze(
     ),
     explain: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="Diagnosis to explain; the predicted one by default."),
+        typer.Option(
+            metavar="CODE",
+            help="Diagnosis to explain: akiec, bcc, bkl, df, mel, nv or vasc; by default the "
+            "predicted one.",
+        ),
     ] = None,
     signed: Annotated[bool, typer.Option(help="Show evidence against as well.")] = False,
     pdf: Annotated[
@@ -206,7 +212,7 @@ def _contents(
         HEATMAP_NAME: render_heatmap(
             explanation, shown, width=info.width, height=info.height, signed=signed
         ),
-        OVERLAY_NAME: render_overlay(pixels, explanation, shown, signed=signed),
+        OVERLAY_NAME: render_overlay(pixels, explanation, shown, info=info, signed=signed),
         ASSESSMENT_NAME: record.encode(),
     }
 

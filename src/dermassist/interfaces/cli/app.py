@@ -49,7 +49,10 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Explainable seven-class diagnosis of dermatoscopic images."""
+    """Names the likeliest of seven diagnoses in a dermatoscopic image, and shows the evidence.
+
+    For research and education. Its answer is not a diagnosis.
+    """
     if context.invoked_subcommand not in ANSWERED_BY_TRAINING:
         context.with_resource(ending_as_interrupted())
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dermassist.evaluation.report import EvaluationReport
     from dermassist.evaluation.table import Table
     from dermassist.inference.classifier import Classifier
-    from dermassist.model.bundle import Bundle
     from dermassist.model.manifest import Manifest
 
 DEFAULT_SEED = 0
@@ -63,11 +62,12 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where results go that the user asked for: report, each image's answer, gallery."""
+    """Where results go that the user asked for: report, each image's answer, gallery, manifest."""
 
     save: Path | None
     answers: Path | None
     errors: Path | None
+    store: Path | None
 
 
 def evaluate(
@@ -76,7 +76,9 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            envvar=DATA_VARIABLE, help="Folder that holds HAM10000, with --splits.", readable=False
+            envvar=DATA_VARIABLE,
+            help="Folder that holds HAM10000; --splits says which images test.",
+            readable=False,
         ),
     ] = None,
     splits: Annotated[
@@ -107,7 +109,7 @@ def evaluate(
             help="Folder for a gallery of the worst mistakes with their heatmaps.", readable=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = DEFAULT_SEED,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = DEFAULT_SEED,
     model: Model = None,
     tta: Tta = False,
     as_json: Json = False,
@@ -115,6 +117,7 @@ def evaluate(
     """Evaluate a model on its test fold, or on any labelled folder (--images and --labels)."""
     from dermassist.answering import answer_records, check_masks  # noqa: PLC0415 - fast --help
     from dermassist.inference.classifier import Classifier  # noqa: PLC0415
+    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
 
     labelled = images is not None or labels is not None
     if labelled:
@@ -131,7 +134,8 @@ def evaluate(
         _check_squares(subject.records)
     if store and not subject.is_test_fold:
         raise ConfigError("--store takes the test fold of the splits that the model names")
-    places = _Places(save, answers, errors)
+    manifest = classifier.bundle.directory / MANIFEST_NAME
+    places = _Places(save, answers, errors, manifest if store else None)
     _check_places(places, classifier.manifest)
     check_masks(subject.records)
     with progress("Images", len(subject.records)) as advance:
@@ -144,12 +148,12 @@ def evaluate(
     measured = _measure(answered, classifier, seed=seed)
     document = _document(classifier, subject, measured, seed=seed)
     _write(places, answered, document, classifier.manifest)
-    if store:
-        _store(classifier.bundle, document, measured.decisions)
     if as_json:
         say_json(document)
     else:
         _say_measured(document, measured, chosen_here=not labelled and not subject.is_test_fold)
+    if places.store is not None:
+        _store(places.store, classifier.manifest, document, measured.decisions)
 
 
 def _with_lesions_told(subject: Subject) -> Subject:
@@ -163,7 +167,7 @@ def _with_lesions_told(subject: Subject) -> Subject:
 
 def _check_places(places: _Places, manifest: Manifest) -> None:
     """Find out before the work, not after it, whether its results may be written."""
-    from dermassist.storage import check_writable  # noqa: PLC0415
+    from dermassist.storage import check_folder_writable, check_writable  # noqa: PLC0415
 
     _check_apart(places)
     if places.save is not None:
@@ -179,6 +183,9 @@ def _check_places(places: _Places, manifest: Manifest) -> None:
         from dermassist.gallery import check_gallery_place  # noqa: PLC0415
 
         check_gallery_place(places.errors)
+        check_folder_writable(places.errors)
+    if places.store is not None:
+        check_writable(places.store)
 
 
 def _check_apart(places: _Places) -> None:
@@ -255,14 +262,14 @@ def _measure(answers: Answers, classifier: Classifier, *, seed: int) -> _Measure
     from dermassist.decisions import measure_decisions  # noqa: PLC0415
     from dermassist.evaluation.calibration import reliability_by_answer  # noqa: PLC0415
 
-    random = np.random.default_rng(seed)
-    report = evaluate_answers(answers, random=random)
+    rng = np.random.default_rng(seed)
+    report = evaluate_answers(answers, rng=rng)
     has_masks = any(record.mask_path is not None for record in answers.records)
-    heatmaps = measure_heatmaps(answers, random=random) if has_masks else None
+    heatmaps = measure_heatmaps(answers, rng=rng) if has_masks else None
     return _Measured(
         report,
         heatmaps,
-        measure_decisions(answers, classifier.manifest, random=random),
+        measure_decisions(answers, classifier.manifest, rng=rng),
         reliability_by_answer(answers.labels, answers.probabilities),
     )
 
@@ -284,16 +291,15 @@ def _document(
     }
 
 
-def _store(bundle: Bundle, document: dict[str, Any], decisions: DecisionMeasures) -> None:
+def _store(
+    path: Path, manifest: Manifest, document: dict[str, Any], decisions: DecisionMeasures
+) -> None:
     """Rewrite the manifest alone: the other files are as their hashes say."""
-    from dataclasses import replace  # noqa: PLC0415
-
     from dermassist.decisions import with_measures  # noqa: PLC0415
-    from dermassist.model.bundle import MANIFEST_NAME  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
-    measured = replace(with_measures(bundle.manifest, decisions), metrics=document)
-    write_text(bundle.directory / MANIFEST_NAME, measured.to_json())
+    measured = replace(with_measures(manifest, decisions), metrics=document)
+    write_text(path, measured.to_json())
 
 
 def _say_measured(document: dict[str, Any], measured: _Measured, *, chosen_here: bool) -> None:

@@ -73,7 +73,7 @@ def export(
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
-    _check_replaceable(out)
+    _check_place(out)
     if _is_bundle(run) and given(context, "weights"):
         raise ConfigError(f"{run}: is a model, which holds one network; leave --weights out")
     (record, read_network), drawn = _trained(run, weights), read_splits(splits)
@@ -158,16 +158,19 @@ def _network_of_run(folder: Path, record: Mapping[str, Any]) -> tuple[MobileNetV
     return network.eval(), recipe.preprocessing
 
 
-def _check_replaceable(out: Path) -> None:
-    """Refuse to put a bundle in place of a folder that holds something else, notes beside it too.
+def _check_place(out: Path) -> None:
+    """Refuse a place where no bundle can be written, or only over something else, notes too.
 
     Raises:
-        ConfigError: it does, or it is no folder.
+        ConfigError: the folder holds something else, or it is no folder.
+        OSError: it cannot be written.
     """
-    from dermassist.storage import holds_nothing_but  # noqa: PLC0415
+    from dermassist.storage import check_folder_writable, holds_nothing_but  # noqa: PLC0415
 
     if out.exists() and not (out.is_dir() and holds_nothing_but(out, _bundle_names(out))):
         raise ConfigError(f"{out}: holds something else than a model; name a new folder with --out")
+    # Before the images are read and answered, not after it.
+    check_folder_writable(out)
 
 
 def _bundle_names(folder: Path) -> set[str]:

@@ -24,7 +24,8 @@ Tta = Annotated[
     bool,
     typer.Option(
         "--tta",
-        help="Answer with the mean over four mirrored views: more accurate, four times the work.",
+        help="The model that averages four mirrored views, at four times the work; MODEL_CARD.md "
+        "compares the two.",
     ),
 ]
 SqueezedFrom = Annotated[

@@ -67,7 +67,9 @@ def predict(
     csv: Annotated[
         Path, typer.Option("--csv", help="Table to write, in the ISIC 2018 form.", readable=False)
     ],
-    batch_size: Annotated[int, typer.Option(min=1, max=512)] = 2,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=512, help="Images in one forward pass.")
+    ] = 2,
     squeezed_from: SqueezedFrom = None,
     model: Model = None,
     tta: Tta = False,

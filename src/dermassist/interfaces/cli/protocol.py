@@ -213,8 +213,8 @@ def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_jso
     from dermassist.pooling import summarise_trials, write_figures  # noqa: PLC0415
     from dermassist.storage import write_text  # noqa: PLC0415
 
-    random = np.random.default_rng(BOOTSTRAP_SEED)
-    figures = summarise_trials(tested, place, of=of, random=random)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    figures = summarise_trials(tested, place, of=of, rng=rng)
     write_figures(figures.report, place)
     write_text(path, json.dumps(figures.to_dict(), indent=1) + "\n")
     if as_json:

@@ -57,7 +57,9 @@ def report(
         # As text, because a path forgets the stroke that ends a folder's name.
         str | None,
         typer.Option(
-            metavar="PATH", help="PDF file, or folder; a new one ends in /. By default beside."
+            metavar="PATH",
+            help="PDF file or folder (end a new folder's name with /); by default beside the "
+            "assessment.",
         ),
     ] = None,
     explain: Annotated[

@@ -23,15 +23,19 @@ _PDF_START = b"%PDF"
 #: Bytes at a PDF's end in which to look for what it says of itself; in a report the last 2,000 do.
 _PDF_END_LENGTH = 1 << 14
 
-PatientId = Annotated[str, typer.Option("--patient-id", rich_help_panel=PANEL)]
+PatientId = Annotated[
+    str, typer.Option("--patient-id", help="Patient's number.", rich_help_panel=PANEL)
+]
 Name = Annotated[str, typer.Option("--name", help="Patient's name.", rich_help_panel=PANEL)]
 Age = Annotated[int | None, typer.Option("--age", help="In years.", rich_help_panel=PANEL)]
 Sex = Annotated[
     str | None,
     typer.Option("--sex", help="female, male, other or unknown.", rich_help_panel=PANEL),
 ]
-BodySite = Annotated[str, typer.Option("--body-site", rich_help_panel=PANEL)]
-Remarks = Annotated[str, typer.Option("--remarks", rich_help_panel=PANEL)]
+BodySite = Annotated[
+    str, typer.Option("--body-site", help="Where the lesion is.", rich_help_panel=PANEL)
+]
+Remarks = Annotated[str, typer.Option("--remarks", help="Any text.", rich_help_panel=PANEL)]
 Paper = Annotated[str, typer.Option("--paper", help="A4 or Letter.", rich_help_panel=PANEL)]
 PatientPage = Annotated[
     bool,

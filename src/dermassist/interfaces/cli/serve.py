@@ -15,7 +15,7 @@ def serve(
     address: Annotated[
         str, typer.Option(help="Address to listen on; one that others reach needs a password.")
     ] = "localhost",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
     tta: Tta = False,
 ) -> None:
     """Start the app, which sends nothing but to its case book's database. Ctrl-C ends it."""

@@ -123,7 +123,12 @@ def _choose(assessment: Assessment) -> Choice:
 def _show_pictures(shown: Shown, choice: Choice) -> None:
     assessment, explained, signed = shown.assessment, choice.explained, choice.signed
     overlay = blend(
-        shown.pixels, assessment.explanation, explained, signed=signed, opacity=choice.opacity
+        shown.pixels,
+        assessment.explanation,
+        explained,
+        info=assessment.image,
+        signed=signed,
+        opacity=choice.opacity,
     )
     left, right = st.columns(2)
     left.image(shown.pixels, caption="Original", width="stretch", alt="The image as given")
@@ -176,7 +181,12 @@ def _files(shown: Shown, choice: Choice, options: ReportOptions) -> dict[str, Fi
 
     def overlay() -> bytes:
         return render_overlay(
-            shown.pixels, explanation, explained, signed=choice.signed, opacity=choice.opacity
+            shown.pixels,
+            explanation,
+            explained,
+            info=info,
+            signed=choice.signed,
+            opacity=choice.opacity,
         )
 
     def heatmap() -> bytes:
@@ -217,11 +227,11 @@ def _while_kept(shown: Shown, make: Callable[[], bytes]) -> Callable[[], bytes]:
 
 def _unprinted(shown: Shown) -> tuple[str, ...]:
     """Return the code points of the patient's details that the report cannot print."""
-    # Every bundled font has ASCII, so nothing needs to be laid out to know.
+    # Every bundled font has ASCII, so no font needs to be opened to know.
     if str(shown.patient.to_dict()).isascii():
         return ()
-    content = build_report(shown.assessment, None, image=shown.image, patient=shown.patient)
-    return tuple(f"U+{ord(character):04X}" for character in unprinted_characters(content))
+    missing = unprinted_characters(shown.patient)
+    return tuple(f"U+{ord(character):04X}" for character in missing)
 
 
 def make_pdf(shown: Shown, explained: Diagnosis | None, options: ReportOptions) -> bytes:

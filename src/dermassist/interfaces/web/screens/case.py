@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from dermassist.cases import Case, export_cases
-from dermassist.errors import DermAssistError
+from dermassist.errors import CaseError, DermAssistError
 from dermassist.imaging import read_image
 from dermassist.interfaces.web.belonging import who
 from dermassist.interfaces.web.case_forms import (
@@ -27,6 +29,8 @@ from dermassist.patient import PatientDetails
 
 #: Where the session keeps which case is open.
 OPEN = "open case"
+#: The hash of its image and that decoded, which is not to be repeated at every drawing.
+_DECODED = "case pixels"
 _NOBODY = PatientDetails()
 
 
@@ -37,8 +41,7 @@ def show_case(case_id: str) -> None:
         CaseError: it was deleted, or the case book cannot be read.
     """
     try:
-        case, image = case_book().load(case_id), case_book().image(case_id)
-        pixels = read_image(image).pixels
+        case, image, pixels = _opened(case_id)
     except DermAssistError as error:
         if not case_book().holds(case_id):
             raise
@@ -72,6 +75,25 @@ def show_case(case_id: str) -> None:
         st.rerun()
 
 
+def _opened(case_id: str) -> tuple[Case, bytes, NDArray[np.uint8]]:
+    """Return a case as it is stored now, its image, and that decoded, which alone is kept."""
+    decoded: tuple[str, NDArray[np.uint8]] | None = st.session_state.pop(_DECODED, None)
+    case, image = case_book().load(case_id), case_book().image(case_id)
+    # By its hash, which the case book has checked: no other image is ever taken for it.
+    sha256 = case.assessment.image.sha256
+    if decoded is None or decoded[0] != sha256:
+        decoded = (sha256, read_image(image).pixels)
+    st.session_state[_DECODED] = decoded
+    return case, image, decoded[1]
+
+
+def close_case() -> None:
+    """Show no case any more; drop what its page held."""
+    forget_forms()
+    for name in (OPEN, _DECODED):
+        st.session_state.pop(name, None)
+
+
 def _show_heading(case: Case) -> None:
     number, saved = f"Case {case.case_id[:8]}", case.saved_at[:19].replace("T", " ")
     owner = who(case.patient.patient_id, case.patient.name)
@@ -89,8 +111,7 @@ def _show_damaged(case_id: str, error: DermAssistError) -> None:
 
 def _show_way_back() -> None:
     if st.button("Back to all cases"):
-        forget_forms()
-        del st.session_state[OPEN]
+        close_case()
         st.rerun()
 
 
@@ -100,9 +121,12 @@ def _show_removal(case_id: str, patient: PatientDetails) -> None:
         if st.button("Delete", type="primary"):
             try:
                 case_book().delete(case_id)
-            finally:
-                # Also where traces stay in the journal: the case itself is gone by then.
-                _forget(case_id, patient)
+            except CaseError:
+                # Where only traces stay in the journal, the case itself is gone.
+                if not case_book().holds(case_id):
+                    _forget(case_id, patient)
+                raise
+            _forget(case_id, patient)
             st.rerun()
 
 
@@ -111,8 +135,7 @@ def _forget(case_id: str, patient: PatientDetails) -> None:
     withdraw_all()
     forget_analysis(case_id, patient)
     forget_row(case_id)
-    forget_forms()
-    st.session_state.pop(OPEN, None)
+    close_case()
 
 
 def archived(case_ids: Sequence[str]) -> bytes:

@@ -14,10 +14,9 @@ from dermassist.cases.case import LONGEST_TEXT
 from dermassist.diagnosis import DIAGNOSES
 from dermassist.errors import DermAssistError
 from dermassist.explain.words import percent
-from dermassist.interfaces.web.case_forms import forget_forms
 from dermassist.interfaces.web.downloads import File, download_link, offer
 from dermassist.interfaces.web.resources import case_book
-from dermassist.interfaces.web.screens.case import OPEN, archived, show_case
+from dermassist.interfaces.web.screens.case import OPEN, archived, close_case, show_case
 from dermassist.interfaces.web.share_table import share_table
 from dermassist.interfaces.web.text import escaped, visible
 
@@ -38,8 +37,7 @@ def cases_page() -> None:
         else:
             show_case(case_id)
     except DermAssistError as error:
-        st.session_state.pop(OPEN, None)
-        forget_forms()
+        close_case()
         st.error(escaped(str(error), longest=400))
 
 
