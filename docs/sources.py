@@ -12,8 +12,11 @@ from docs import saved
 from dermassist.decisions import SET_COVERAGE
 from dermassist.diagnosis import MALIGNANT
 from dermassist.evaluation.calibration import expected_calibration_error
+from dermassist.evaluation.decision_tabulation import source_referral_table
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.table import Table, render_markdown
+from dermassist.measured import read_measured
+from dermassist.model.bundle import read_bundle
 from dermassist.model.manifest import NOT_MEASURED
 
 if TYPE_CHECKING:
@@ -81,9 +84,11 @@ def shipped_by_source() -> dict[str, Counts]:
 
 
 def by_source() -> str:
-    """The model that ships on each source of the test fold."""
-    rows = tuple((name, *_cells(counts)) for name, counts in shipped_by_source().items())
-    return render_markdown(Table("The test fold by source", _HEADER, rows))
+    """What the threshold of the model that ships does on each source of the test fold."""
+    measured = read_measured(read_bundle().manifest)
+    if measured is None or not measured.referral_by_source:
+        raise SystemExit("the bundle has no figures of each source; store its evaluation again")
+    return render_markdown(source_referral_table(measured.referral_by_source))
 
 
 _HEADER = ("Source", "Images", "Accuracy", "Malignant images referred", "Benign images referred")

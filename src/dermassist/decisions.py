@@ -26,7 +26,9 @@ from dermassist.evaluation.conformal import (
 )
 from dermassist.evaluation.decision import (
     ReferralMeasures,
+    SourceReferral,
     estimate_referral,
+    estimate_referral_by_source,
     fit_referral_threshold,
 )
 from dermassist.evaluation.document import to_document
@@ -121,6 +123,27 @@ def measure_decisions(
         sets=None
         if sets is None
         else estimate_sets(members(sets, probabilities), labels, groups=lesions, rng=rng),
+    )
+
+
+def measure_sources(
+    answers: Answers, manifest: Manifest, *, rng: np.random.Generator
+) -> tuple[SourceReferral, ...]:
+    """Measure the referral threshold on each source of the answered images.
+
+    Returns:
+        Nothing without a threshold, or where all images are of one source.
+    """
+    rule = manifest.referral
+    sources = np.array([record.source for record in answers.records])
+    if rule is None or len(np.unique(sources)) < 2:
+        return ()
+    return estimate_referral_by_source(
+        answers.labels,
+        refers(rule, answers.probabilities),
+        sources=sources,
+        groups=answers.lesions,
+        rng=rng,
     )
 
 

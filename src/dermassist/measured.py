@@ -13,7 +13,7 @@ from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.calibration import ReliabilityBins
 from dermassist.evaluation.conformal import SetSummary
-from dermassist.evaluation.decision import ReferralMeasures
+from dermassist.evaluation.decision import ReferralMeasures, SourceReferral
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.localisation import LocalisationSummary
 from dermassist.evaluation.report import EvaluationReport
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 #: Under which a manifest's metrics have the reliability of each answer.
 ANSWERED_KEY = "answered"
+#: Under which they have what the referral threshold does on each source.
+SOURCES_KEY = "referral_by_source"
 #: Fewer images than this say little.
 FEW_IMAGES = 20
 
@@ -59,12 +61,15 @@ class Measured:
         heatmaps: where the evidence lay, against lesion outlines.
         answered: reliability of the images that were given each diagnosis as their answer, in
             class order; ``None`` where an earlier version wrote the manifest.
+        referral_by_source: what the referral threshold did on images of each source; none where
+            that was not measured.
     """
 
     protocol: str
     report: EvaluationReport
     heatmaps: LocalisationSummary | None
     answered: tuple[ReliabilityBins, ...] | None = None
+    referral_by_source: tuple[SourceReferral, ...] = ()
 
     def of_class(self, diagnosis: Diagnosis) -> ClassSummary:
         """Return the figures of one diagnosis."""
@@ -148,6 +153,7 @@ def read_measured(manifest: Manifest | None) -> Measured | None:
         report=EvaluationReport.from_dict(metrics.get("report", metrics)),
         heatmaps=None if heatmaps is None else from_document(LocalisationSummary, heatmaps),
         answered=_read_answered(metrics.get(ANSWERED_KEY)),
+        referral_by_source=_read_sources(metrics.get(SOURCES_KEY, [])),
     )
 
 
@@ -157,6 +163,12 @@ def _read_answered(document: Any) -> tuple[ReliabilityBins, ...] | None:
     if not isinstance(document, list) or len(document) != len(DIAGNOSES):
         raise DataError(f"the metrics' {ANSWERED_KEY} must be a list of {len(DIAGNOSES)}")
     return tuple(from_document(ReliabilityBins, each) for each in document)
+
+
+def _read_sources(document: object) -> tuple[SourceReferral, ...]:
+    if not isinstance(document, list):
+        raise DataError(f"the metrics' {SOURCES_KEY} must be a list")
+    return tuple(from_document(SourceReferral, each) for each in document)
 
 
 def read_referral(manifest: Manifest | None) -> ReferralMeasures[Estimate] | None:

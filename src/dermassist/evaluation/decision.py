@@ -62,6 +62,23 @@ class ReferralMeasures(Generic[T]):
     referred: T
 
 
+@dataclass(frozen=True)
+class SourceReferral:
+    """What a threshold does on the images of one source.
+
+    Attributes:
+        source: where the images come from.
+        malignant_images: how many of them are of a malignant class.
+        benign_images: how many are not.
+        measures: with 95 % intervals by lesion; nan where there is nothing to be measured on.
+    """
+
+    source: str
+    malignant_images: int
+    benign_images: int
+    measures: ReferralMeasures[Estimate]
+
+
 def fit_referral_threshold(
     y_true: ArrayLike,
     probabilities: ArrayLike,
@@ -180,3 +197,37 @@ def estimate_referral(
         resamples=resamples,
     )
     return ReferralMeasures(**{name: result.estimate(name) for name in result.values})
+
+
+def estimate_referral_by_source(
+    y_true: ArrayLike,
+    referred: ArrayLike,
+    *,
+    sources: ArrayLike,
+    groups: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> tuple[SourceReferral, ...]:
+    """Measure who was referred ``(n,)`` bool, source by source, in the order of their names.
+
+    Args:
+        y_true: labels ``(n,)``.
+        referred: who was.
+        sources: where each image comes from ``(n,)``.
+        groups: lesion of each image ``(n,)``.
+        rng: of the bootstrap.
+        resamples: of the lesions.
+    """
+    labels, advised = checked_labels(y_true), np.asarray(referred, dtype=bool)
+    origins = checked_groups(sources, images=len(labels))
+    lesions = checked_groups(groups, images=len(labels))
+    malignant = is_malignant(labels)
+    found = []
+    for source in np.unique(origins):
+        inside = origins == source
+        own = estimate_referral(
+            labels[inside], advised[inside], groups=lesions[inside], rng=rng, resamples=resamples
+        )
+        counts = (int((inside & malignant).sum()), int((inside & ~malignant).sum()))
+        found.append(SourceReferral(str(source), *counts, own))
+    return tuple(found)

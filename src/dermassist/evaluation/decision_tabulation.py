@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dermassist.evaluation.bootstrap import Estimate
     from dermassist.evaluation.conformal import SetSummary
-    from dermassist.evaluation.decision import ReferralMeasures
+    from dermassist.evaluation.decision import ReferralMeasures, SourceReferral
     from dermassist.evaluation.localisation import LocalisationSummary
 
 _MEASURED = ("Measure", "Value [95 % interval]")
@@ -78,6 +78,22 @@ def referral_table(measures: ReferralMeasures[Estimate]) -> Table:
         (label, format_estimate(getattr(measures, name))) for name, label in _REFERRAL_ROWS.items()
     )
     return Table("Referral at the threshold chosen on validation", _MEASURED, rows)
+
+
+def source_referral_table(sources: Sequence[SourceReferral]) -> Table:
+    """Return what the referral threshold does on images of each source."""
+    rows = tuple(
+        (
+            each.source,
+            str(each.malignant_images),
+            format_estimate(each.measures.sensitivity),
+            str(each.benign_images),
+            format_estimate(each.measures.specificity),
+        )
+        for each in sources
+    )
+    header = ("Source", "Malignant images", "Referred", "Benign images", "Not referred")
+    return Table("Referral by source", header, rows)
 
 
 def set_table(summary: SetSummary) -> Table:

@@ -10,7 +10,7 @@ import math
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.conformal import SetSummary
 from dermassist.explain.words import percent, percents_apart
-from dermassist.measured import Measured
+from dermassist.measured import FEW_IMAGES, Measured
 from dermassist.results import Prediction
 
 #: The network has no way to say that an image shows none of the seven.
@@ -59,6 +59,28 @@ def missed_words(diagnosis: Diagnosis, measured: Measured | None) -> str | None:
         f"Of the {sum(answered):,} test images answered with {diagnosis}, {malignant:,} "
         f"({percent(malignant / sum(answered))}) showed a malignant lesion, {melanomas:,} of them "
         "a melanoma."
+    )
+
+
+def referral_range_words(measured: Measured | None) -> str | None:
+    """Say how much the share of referred benign images depends on where images come from.
+
+    Returns:
+        ``None`` where fewer than two sources with enough benign images were told apart.
+    """
+    if measured is None:
+        return None
+    shares = [
+        1.0 - each.measures.specificity.value
+        for each in measured.referral_by_source
+        if each.benign_images >= FEW_IMAGES
+    ]
+    if len(shares) < 2:
+        return None
+    return (
+        f"It depends on where images come from: of the {len(shares)} sources in the test, between "
+        f"{percent(min(shares))} and {percent(max(shares))} of the benign images of one were "
+        "referred."
     )
 
 

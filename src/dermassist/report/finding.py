@@ -14,6 +14,7 @@ from dermassist.explain.caution import (
     melanoma_outside_words,
     missed_words,
     named_anyway_words,
+    referral_range_words,
 )
 from dermassist.explain.words import percent, percents_apart, score, set_caveat
 from dermassist.measured import FEW_IMAGES, KnownFigures, Measured
@@ -157,7 +158,8 @@ def referral_advice(evidence: Evidence) -> tuple[str, ...]:
             f"{estimate_words(evidence.known.referral.sensitivity)} and a specificity of "
             f"{estimate_words(evidence.known.referral.specificity)}."
         )
-    return sentence, worth
+    by_source = referral_range_words(evidence.known.measured)
+    return sentence, worth if by_source is None else f"{worth} {by_source}"
 
 
 def referral_value(prediction: Prediction) -> str:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dermassist.diagnosis import Diagnosis
+from dermassist.evaluation.bootstrap import Estimate
 from dermassist.evaluation.conformal import SetSummary
+from dermassist.evaluation.decision import SourceReferral
 from dermassist.explain.caution import (
     NOT_HARMLESS,
     OUTSIDE_THE_SET,
@@ -14,10 +16,11 @@ from dermassist.explain.caution import (
     missed_words,
     named_anyway_words,
     referral_line,
+    referral_range_words,
     set_warning,
 )
 from dermassist.explain.words import percent
-from dermassist.measured import read_measured, read_sets
+from dermassist.measured import Measured, read_measured, read_referral, read_sets
 from dermassist.model.manifest import Manifest
 from dermassist.results import Prediction, PredictionSet, Referral
 
@@ -144,3 +147,34 @@ def test_a_diagnosis_that_nearly_every_set_names_is_said_to_be_one(sets: SetSumm
 def test_without_a_set_there_is_no_warning_of_it() -> None:
     prediction = replace(answered(Diagnosis.NV), prediction_set=None)
     assert set_warning(prediction, None) is None
+
+
+def told_apart(manifest: Manifest, *sources: tuple[str, int, float]) -> Measured:
+    """Return what was measured, with sources of so many benign images and such a specificity."""
+    measured, referral = read_measured(manifest), read_referral(manifest)
+    assert measured is not None
+    assert referral is not None
+    return replace(
+        measured,
+        referral_by_source=tuple(
+            SourceReferral(
+                name, 9, benign, replace(referral, specificity=Estimate(left, left, left, 9))
+            )
+            for name, benign, left in sources
+        ),
+    )
+
+
+def test_referral_depends_on_where_images_come_from(measured_manifest: Manifest) -> None:
+    measured = told_apart(
+        measured_manifest, ("a", 700, 0.97), ("b", 200, 0.25), ("c", 80, 0.5), ("few", 19, 0.01)
+    )
+    words = referral_range_words(measured)
+    assert words is not None
+    assert "of the 3 sources in the test, between 3.0 % and 75 % of the benign images" in words
+
+
+def test_nothing_is_said_of_sources_that_were_not_told_apart(measured_manifest: Manifest) -> None:
+    assert referral_range_words(None) is None
+    assert referral_range_words(told_apart(measured_manifest)) is None
+    assert referral_range_words(told_apart(measured_manifest, ("a", 700, 0.97))) is None

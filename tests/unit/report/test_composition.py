@@ -16,15 +16,19 @@ from dermassist.assessment import assess
 from dermassist.diagnosis import CODES, Diagnosis
 from dermassist.errors import BundleError, ConfigError, ImageError
 from dermassist.evaluation.bootstrap import Estimate
+from dermassist.evaluation.decision import estimate_referral_by_source
+from dermassist.evaluation.document import to_document
+from dermassist.evaluation.malignancy import malignant_probability
 from dermassist.explain.caution import (
     OUTSIDE_THE_SET,
     SUBJECT_NOT_CHECKED,
     missed_words,
     referral_line,
 )
+from dermassist.explain.words import percent
 from dermassist.imaging import Preprocessing, RasterImage, read_image
 from dermassist.inference.classifier import Classifier
-from dermassist.measured import FEW_IMAGES, read_measured
+from dermassist.measured import FEW_IMAGES, SOURCES_KEY, read_measured
 from dermassist.model.manifest import ConformalRule, FileEntry, Manifest, ReferralRule
 from dermassist.outcome import SOURCES, Outcome, OutcomeSource
 from dermassist.patient import PatientDetails
@@ -259,6 +263,28 @@ def test_a_patient_reads_how_often_such_answers_were_right(
     earlier = {k: v for k, v in (measured_manifest.metrics or {}).items() if k != "answered"}
     assert "of 100 answers that it gave" in page(replace(measured_manifest, metrics=earlier))
     assert "of 100 pictures that it answers like this, it expects about 72" in page(None)
+
+
+def test_the_threshold_is_told_to_depend_on_the_source(
+    picture: RasterImage, measured_manifest: Manifest
+) -> None:
+    labels, shares = measured_answers()
+    by_source = estimate_referral_by_source(
+        labels,
+        malignant_probability(shares) >= 0.12,
+        sources=np.where(labels == Diagnosis.NV.index, "nevi", "others"),
+        groups=np.arange(len(labels)) // 2,
+        rng=np.random.default_rng(0),
+    )
+    metrics = {**(measured_manifest.metrics or {}), SOURCES_KEY: to_document(by_source)}
+    nevi, others = (1.0 - each.measures.specificity.value for each in by_source)
+
+    def text(manifest: Manifest) -> str:
+        return said(build_report(make_assessment(), manifest, image=picture), "Confidence Level")
+
+    told = f"between {percent(min(nevi, others))} and {percent(max(nevi, others))} of the benign"
+    assert told in text(replace(measured_manifest, metrics=metrics))
+    assert "where images come from" not in text(measured_manifest)
 
 
 def test_below_the_threshold_nothing_is_excluded(picture: RasterImage) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dermassist.data.ham10000 import Record
     from dermassist.decisions import DecisionMeasures
     from dermassist.evaluation.calibration import ReliabilityBins
+    from dermassist.evaluation.decision import SourceReferral
     from dermassist.evaluation.localisation import LocalisationSummary
     from dermassist.evaluation.report import EvaluationReport
     from dermassist.evaluation.table import Table
@@ -58,6 +59,7 @@ class _Measured:
     heatmaps: LocalisationSummary | None
     decisions: DecisionMeasures
     answered: tuple[ReliabilityBins, ...]
+    by_source: tuple[SourceReferral, ...]
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def _measure(answers: Answers, classifier: Classifier, *, seed: int) -> _Measure
     import numpy as np  # noqa: PLC0415
 
     from dermassist.answering import evaluate_answers, measure_heatmaps  # noqa: PLC0415
-    from dermassist.decisions import measure_decisions  # noqa: PLC0415
+    from dermassist.decisions import measure_decisions, measure_sources  # noqa: PLC0415
     from dermassist.evaluation.calibration import reliability_by_answer  # noqa: PLC0415
 
     rng = np.random.default_rng(seed)
@@ -271,6 +273,7 @@ def _measure(answers: Answers, classifier: Classifier, *, seed: int) -> _Measure
         heatmaps,
         measure_decisions(answers, classifier.manifest, rng=rng),
         reliability_by_answer(answers.labels, answers.probabilities),
+        measure_sources(answers, classifier.manifest, rng=rng),
     )
 
 
@@ -278,7 +281,7 @@ def _document(
     classifier: Classifier, subject: Subject, measured: _Measured, *, seed: int
 ) -> dict[str, Any]:
     from dermassist.evaluation.document import to_document  # noqa: PLC0415
-    from dermassist.measured import ANSWERED_KEY  # noqa: PLC0415
+    from dermassist.measured import ANSWERED_KEY, SOURCES_KEY  # noqa: PLC0415
 
     return {
         "protocol": subject.description,
@@ -288,6 +291,7 @@ def _document(
         "heatmaps": to_document(measured.heatmaps),
         "decisions": to_document(measured.decisions),
         ANSWERED_KEY: to_document(measured.answered),
+        SOURCES_KEY: to_document(measured.by_source),
     }
 
 
@@ -319,6 +323,7 @@ def _tables(measured: _Measured, *, decisions: bool) -> Iterator[Table]:
         heatmap_table,
         referral_table,
         set_table,
+        source_referral_table,
     )
     from dermassist.evaluation.tabulation import (  # noqa: PLC0415
         class_table,
@@ -335,6 +340,8 @@ def _tables(measured: _Measured, *, decisions: bool) -> Iterator[Table]:
         yield calibration_table(does.error_before, report.summary.overall.calibration_error)
         if does.referral is not None:
             yield referral_table(does.referral)
+        if measured.by_source:
+            yield source_referral_table(measured.by_source)
         if does.sets is not None:
             yield set_table(does.sets)
     if measured.heatmaps is not None:

@@ -8,6 +8,7 @@ from dermassist.explain.caution import (
     SUBJECT_NOT_CHECKED,
     missed_words,
     referral_line,
+    referral_range_words,
     set_warning,
 )
 from dermassist.explain.words import percent, set_caveat
@@ -78,13 +79,14 @@ def _threshold_words(assessment: Assessment, referral: Referral) -> str:
         f"{percent(referral.target_sensitivity)} of the malignant ones."
     )
     # The answer stands without the figures of another version.
-    measured = figures_of(assessment).referral
+    known = figures_of(assessment)
+    measured, by_source = known.referral, referral_range_words(known.measured)
     if measured is None:
         return f"{chosen} Its sensitivity and specificity on test lesions: not measured."
     return (
         f"{chosen} On test lesions it found {percent(measured.sensitivity.value)} of the "
         f"malignant images (sensitivity) and left {percent(measured.specificity.value)} of the "
-        "benign ones unreferred (specificity)."
+        f"benign ones unreferred (specificity).{'' if by_source is None else f' {by_source}'}"
     )
 
 

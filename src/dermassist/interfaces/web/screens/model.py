@@ -11,6 +11,7 @@ from dermassist.evaluation.decision_tabulation import (
     heatmap_table,
     referral_table,
     set_table,
+    source_referral_table,
 )
 from dermassist.evaluation.document import from_document
 from dermassist.evaluation.report import EvaluationReport
@@ -113,6 +114,8 @@ def _show_measured(measured: Measured, manifest: Manifest, *, ships: bool) -> No
     for attribute in SUBGROUPS:
         if measured.report.subgroups_of(attribute):
             _show_table(subgroup_table(measured.report, attribute))
+    if measured.referral_by_source:
+        _show_table(source_referral_table(measured.referral_by_source))
 
 
 def _show_decisions(manifest: Manifest, report: EvaluationReport) -> None:
