@@ -80,6 +80,38 @@ class TestSimulatedBinaryCrossover:
 
     @lawful
     @given(seed=st.integers(0, 2**32), first=UNIT, second=UNIT)
+    def test_siblings_lie_mirrored_about_the_mean_of_their_parents(
+        self, seed: int, first: Point, second: Point
+    ) -> None:
+        # with the same chance, parents in the other order make the sibling
+        child, sibling = (
+            SimulatedBinaryCrossover().child(*parents, ordered=ALL_ORDERED, rng=rng(seed))
+            for parents in ((first, second), (second, first))
+        )
+        tolerance = 1e-12 * (1.0 + np.abs(child).max())
+        np.testing.assert_allclose(child + sibling, first + second, atol=tolerance)
+
+    @pytest.mark.parametrize("eta", [1.0, 15.0])
+    def test_half_of_the_coordinates_are_new_and_fall_as_the_paper_says(self, eta: float) -> None:
+        axes = 20_000
+        first, second = np.full(axes, 0.4), np.full(axes, 0.6)
+        child = SimulatedBinaryCrossover(eta=eta).child(
+            first, second, ordered=np.ones(axes, dtype=np.bool_), rng=rng()
+        )
+        # one coordinate in two is crossed; of those, one in two lies between the parents, and one
+        # in two of these is pulled in by less than the median of beta: beta^(eta + 1) = 1/2
+        distance = np.abs(child - 0.5) / 0.1
+        kept = np.isin(child, (0.4, 0.6))
+        assert kept.mean() == pytest.approx(1 / 2, abs=0.015)
+        assert (~kept & (distance < 1.0)).mean() == pytest.approx(1 / 4, abs=0.015)
+        median = 0.5 ** (1.0 / (eta + 1.0))
+        assert (~kept & (distance < median)).mean() == pytest.approx(1 / 8, abs=0.01)
+        # as near to the one parent as to the other
+        assert (child < 0.5).mean() == pytest.approx(1 / 2, abs=0.015)
+        assert (~kept & (child < 0.5)).mean() == pytest.approx(1 / 4, abs=0.015)
+
+    @lawful
+    @given(seed=st.integers(0, 2**32), first=UNIT, second=UNIT)
     def test_axes_without_order_get_a_parents_value(
         self, seed: int, first: Point, second: Point
     ) -> None:

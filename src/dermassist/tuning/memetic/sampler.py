@@ -85,7 +85,7 @@ class MemeticSampler(BaseSampler):
         self._chance = None if seed is None else Chance(int(seed), int(seed))
         self._memories = Memories()
         self._drawn_at_random: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
 
     def reseed_rng(self) -> None:
         """Forget the seed: from now on chance is drawn anew.
@@ -174,10 +174,12 @@ class MemeticSampler(BaseSampler):
 
     @property
     def _drawn(self) -> Chance:
-        if self._chance is None:
-            entropy = _drawn_entropy()
-            self._chance = Chance(entropy, entropy)
-        return self._chance
+        """Return what chance follows from; all threads that ask first get the same."""
+        with self._lock:
+            if self._chance is None:
+                entropy = _drawn_entropy()
+                self._chance = Chance(entropy, entropy)
+            return self._chance
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self.__dict__.copy()
@@ -187,7 +189,7 @@ class MemeticSampler(BaseSampler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._memories = Memories()
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
 
 
 def _begun_after_another(study: Study, trial: FrozenTrial) -> bool:
@@ -199,6 +201,11 @@ def _begun_after_another(study: Study, trial: FrozenTrial) -> bool:
         and each.datetime_complete <= begun
         for each in read_trials(study)
     )
+
+
+def _new_lock() -> threading.RLock:
+    """Return a lock that its own thread may take again: who claims a point asks for chance too."""
+    return threading.RLock()
 
 
 def _drawn_entropy() -> int:
