@@ -1,7 +1,8 @@
-# make demo    analyse the bundled sample, or IMAGE=path
-# make app     the app in the browser
-# make test    the whole test suite
-# make check   format, lint, types, import contracts, tests
+# make demo         analyse the bundled sample, or IMAGE=path
+# make app          the app in the browser
+# make test         the whole test suite
+# make check        format, lint, types, tests; the import contracts are among the tests
+# make wheel-check  the wheel, installed by itself, answers the sample
 #
 # A machine without a GPU can get the small CPU build of PyTorch:
 #   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -9,14 +10,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+QUIET_PIP := -m pip --disable-pip-version-check
+PIP := $(BIN)/python $(QUIET_PIP)
 CODE := src tests benchmarks docs
 TOO_OLD := Python 3.11 or later is needed: make PYTHON=python3.12
 # What an environment must be able to do; after an upgrade of the system's Python it may not.
 CAN := import sys, pip; print(sys.version_info >= (3, 11))
 SOUND := $(shell test -x $(BIN)/python && $(BIN)/python -c '$(CAN)' 2>&1)
 
-.PHONY: demo app test check format lint types contracts bench docs lock clean unsound
+WHEEL := build/wheel
+FROM_WHEEL := import dermassist, sys; assert dermassist.__file__.startswith(sys.prefix), dermassist
+
+.PHONY: demo app test check format lint types contracts wheel-check bench docs lock clean unsound
 
 demo: $(VENV)/.runtime
 	$(BIN)/dermassist analyze $(if $(IMAGE),"$(IMAGE)",--sample) --out demo
@@ -27,7 +32,7 @@ app: $(VENV)/.app
 test: $(VENV)/.everything
 	$(BIN)/pytest
 
-check: format lint types contracts test
+check: format lint types test
 
 format: $(VENV)/.everything
 	$(BIN)/ruff format --check $(CODE)
@@ -40,6 +45,16 @@ types: $(VENV)/.everything
 
 contracts: $(VENV)/.everything
 	$(BIN)/lint-imports
+
+# What a person gets who installs it: no extra, and nothing of this folder. It is no part of check,
+# for it asks the index for packages at every run.
+wheel-check: $(BIN)/activate
+	rm -rf $(WHEEL)
+	$(PIP) wheel --quiet --no-deps --wheel-dir $(WHEEL) .
+	$(BIN)/python -m venv $(WHEEL)/env
+	$(WHEEL)/env/bin/python $(QUIET_PIP) install --quiet -c constraints.txt $(WHEEL)/*.whl
+	cd $(WHEEL) && env/bin/python -c '$(FROM_WHEEL)' && env/bin/dermassist doctor
+	cd $(WHEEL) && env/bin/dermassist analyze --sample --out answer
 
 bench: $(VENV)/.everything
 	$(BIN)/python benchmarks/speed.py

@@ -17,10 +17,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dermassist.interfaces.app_server import command
 
+from ..conftest import PATIENCE_S
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-START_LIMIT_S = 60
-#: Twenty sessions share the machine with their browser.
-PATIENCE_MS = 120_000
 ACCEPT = "I have read this"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
@@ -63,7 +62,7 @@ def serving(cases: Path) -> Iterator[str]:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(address, timeout=5):
@@ -90,7 +89,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         playwright.selectors.set_test_id_attribute("data-testid")
         # Expectations have a time limit of their own, of 5 s.
-        expect.set_options(timeout=PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_S * 1000)
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
         opened.close()
@@ -104,7 +103,7 @@ def enter(browser: Browser) -> Iterator[Callable[[str], Page]]:
     def entered(address: str) -> Page:
         contexts.append(browser.new_context(viewport={"width": 1366, "height": 900}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.goto(address)
         page.get_by_text(ACCEPT).click()
         page.get_by_role("heading", name="Analyse").wait_for()

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import dermassist
 from dermassist.interfaces.cli.exit_status import ExitStatus
@@ -20,7 +23,6 @@ from ...unit.data.fake_dataverse import LISTING_PATH, FakeDataverse, silence
 
 SCRIPT = Path(sys.executable).with_name("dermassist")
 HEAVY = ("cv2", "onnxruntime", "torch", "numpy", "PIL", "sklearn", "streamlit", "lightning")
-EXTRAS = ("torch", "lightning", "onnx", "onnxscript", "sklearn", "scipy", "fpdf", "optuna")
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the program is not installed here")
 
@@ -35,6 +37,38 @@ def call(*arguments: str | Path, **options: object) -> subprocess.CompletedProce
 def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, text=True, timeout=300, check=False, capture_output=True)
+
+
+def needs_of(name: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield what a distribution with these extras asks for, each with the extras of its own."""
+    try:
+        requirements = map(Requirement, metadata.requires(name) or [])
+    except metadata.PackageNotFoundError:
+        return
+    for each in requirements:
+        asked = ({"extra": extra} for extra in ("", *extras))
+        if each.marker is None or any(map(each.marker.evaluate, asked)):
+            yield canonicalize_name(each.name), frozenset(each.extras)
+
+
+def installed_with(*extras: str) -> set[str]:
+    """Return the distributions that an installation with these extras brings along."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [("dermassist", frozenset(extras))]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += needs_of(*one)
+    return {name for name, _ in found}
+
+
+def modules_of_extras() -> list[str]:
+    """Return the names by which what only the extras bring is imported."""
+    extras = metadata.metadata("dermassist").get_all("Provides-Extra") or []
+    only = installed_with(*extras) - installed_with()
+    owners = metadata.packages_distributions().items()
+    return sorted(name for name, own in owners if set(map(canonicalize_name, own)) <= only)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -61,6 +95,9 @@ print("MODULES", *sys.modules)
 def test_answering_needs_none_of_the_extras(
     photos: Path, sample_bundle: Path, tmp_path: Path
 ) -> None:
+    extras = modules_of_extras()
+    assert {"torch", "sklearn", "pandas", "sqlalchemy", "fontTools", "torchmetrics"} <= {*extras}
+    assert not {"numpy", "cv2", "PIL", "onnxruntime", "rich", "typer"} & {*extras}
     labels = tmp_path / "labels.csv"
     labels.write_text("image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\nb,1,0,0,0,0,0,0\ne,0,1,0,0,0,0,0\n")
     model = ["--model", str(sample_bundle)]
@@ -73,7 +110,7 @@ def test_answering_needs_none_of_the_extras(
     ]
     code = f"""
 import json, sys
-for name in {EXTRAS!r}:
+for name in {extras!r}:
     sys.modules[name] = None
 from dermassist.interfaces.cli import _run
 print("STATUSES", *[int(_run(command)) for command in json.loads(sys.argv[1])])

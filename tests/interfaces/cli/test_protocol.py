@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from dermassist import publication
 from dermassist.data.ham10000 import read_ham10000
 from dermassist.data.split import Part, Splits, make_splits, read_splits, write_splits
 from dermassist.diagnosis import CODES
@@ -20,6 +23,7 @@ from dermassist.evaluation import bootstrap, conformal, decision, report, summar
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.subgroup import MINIMUM_CLASS_IMAGES
+from dermassist.interfaces.cli import _run
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.model.bundle import read_bundle
 from dermassist.model.network import MobileNetV2
@@ -27,7 +31,7 @@ from dermassist.pooling import ProtocolFigures
 from dermassist.training.run import sole_training_in
 from dermassist.trial import Ended
 
-from ...conftest import write_synthetic_ham10000
+from ...conftest import tiny_graph, write_synthetic_ham10000
 from .conftest import Outcome, Run
 
 RECIPE = """
@@ -58,22 +62,52 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def few_resamples() -> Iterator[None]:
     """Intervals are tested elsewhere; few resamples are enough here."""
-    for module in (report, summary, conformal, decision):
-        for function in vars(module).values():
-            defaults = getattr(function, "__kwdefaults__", None) or {}
-            if "resamples" in defaults:
-                monkeypatch.setitem(defaults, "resamples", bootstrap.RESAMPLES // 50)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (report, summary, conformal, decision):
+            for function in vars(module).values():
+                defaults = getattr(function, "__kwdefaults__", None) or {}
+                if "resamples" in defaults:
+                    patch.setitem(defaults, "resamples", bootstrap.RESAMPLES // 50)
+        yield
 
 
-def call(run: Run, material: Path, *arguments: str, init: Path | None = None) -> Outcome:
-    return run(
-        *("protocol", "--config", material / "recipe.toml", *arguments),
-        *("--data", material / "ham", "--splits", material / "splits.json"),
-        *("--init", init or material / "start.safetensors", "--workers", "0"),
-    )
+@pytest.fixture(autouse=True)
+def tiny_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the export, which takes 10 s; the one of ``finished`` is a real one."""
+    monkeypatch.setattr(publication, "export_graph", lambda *_: tiny_graph(size_px=32))
+    monkeypatch.setattr(publication, "_check_agreement", lambda *_: {"images": 0})
+
+
+def arguments(material: Path, *given: str, init: Path | None = None) -> list[str]:
+    return [
+        *("protocol", "--config", str(material / "recipe.toml"), *given),
+        *("--data", str(material / "ham"), "--splits", str(material / "splits.json")),
+        *("--init", str(init or material / "start.safetensors"), "--workers", "0"),
+    ]
+
+
+def call(run: Run, material: Path, *given: str, init: Path | None = None) -> Outcome:
+    return run(*arguments(material, *given, init=init))
+
+
+@pytest.fixture(scope="module")
+def finished(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which fold 0 was trained, exported as it is and tested; do not change it."""
+    place = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.delenv("DERMASSIST_CACHE", raising=False)
+        assert _run(arguments(material, "lesion", "--only", "fold0")) == 0
+    return place
+
+
+@pytest.fixture
+def fold0(run: Run, finished: Path) -> None:
+    """Fold 0, finished, in the test's own folder."""
+    shutil.copytree(finished, Path(), dirs_exist_ok=True)
 
 
 def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
@@ -82,6 +116,7 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
     assert first.status == 0, first.err
     assert first.json["trials"] == ["fold1"]
     assert first.json["trials_of_protocol"] == 5
+    assert "tested before" not in first.err
     table = Path("results/lesion/fold1.csv")
     written = table.stat().st_mtime_ns
     assert set(PredictionTable.read(table).images) == set(splits.image_ids(Part.TEST, test_fold=1))
@@ -177,14 +212,16 @@ def test_processes_share_the_trials_out(
     assert Path("results/lesion.json").read_bytes() == pooled
 
 
-def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, material: Path) -> None:
-    first = call(run, material, "lesion", "--only", "fold0")
-    assert first.status == 0
-    assert "tested before" not in first.err
+def test_what_was_tested_names_its_training_and_cannot_be_changed(
+    run: Run, material: Path, fold0: None
+) -> None:
     description = json.loads(Path("results/lesion/fold0.json").read_text())
     origin = description["training"]["origin"]
     assert (origin["protocol"], origin["fold"]) == ("lesion", 0)
     assert description["training"]["config"]["optimisation"]["batch_size"] == 8
+
+    # Its graph is the network's own.
+    assert description["training"]["onnx_agreement"]["images"] > 0
 
     # Nobody must take answers that were there before for new ones.
     said = "tested before, not trained again; give another --results and --runs to train"
@@ -197,8 +234,9 @@ def test_what_was_tested_names_its_training_and_cannot_be_changed(run: Run, mate
     assert "was changed after it was written" in outcome.err
 
 
-def test_figures_that_do_not_follow_from_their_rows_are_refused(run: Run, material: Path) -> None:
-    assert call(run, material, "lesion", "--only", "fold0").status == 0
+def test_figures_that_do_not_follow_from_their_rows_are_refused(
+    run: Run, material: Path, fold0: None
+) -> None:
     path = Path("results/lesion.json")
     document = json.loads(path.read_text())
     document["report"]["summary"]["overall"]["macro_f1"]["value"] += 0.01
@@ -295,8 +333,7 @@ def test_pooled_answers_are_called_so_and_each_networks_error_is_told(
     assert overall.partition(")")[2].split() == after.removeprefix("With temperature").split()
 
 
-def test_every_trial_learns_from_its_own_teacher(run: Run, material: Path) -> None:
-    assert call(run, material, "lesion", "--only", "fold0").status == 0
+def test_every_trial_learns_from_its_own_teacher(run: Run, material: Path, fold0: None) -> None:
     taught = call(
         *(run, material, "lesion", "--only", "fold0", "--teachers", "runs/lesion"),
         *("--runs", "pupils", "--results", "taught"),

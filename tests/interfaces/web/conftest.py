@@ -14,6 +14,8 @@ from dermassist.cases import CaseBook
 from dermassist.interfaces.app_server import PROGRAM
 from dermassist.sample import draw_lesion
 
+from ...conftest import PATIENCE_S
+
 ACCEPT = "I have read this"
 Open = Callable[..., AppTest]
 
@@ -50,8 +52,8 @@ def open_app(
             # AppTest cannot walk from page to page; the browser tests do.
             module = f"dermassist.interfaces.web.screens.{page}"
             script = f"from {module} import {page}_page\n{page}_page()"
-            return AppTest.from_string(script, default_timeout=30).run()
-        app = AppTest.from_file(str(PROGRAM), default_timeout=30).run()
+            return AppTest.from_string(script, default_timeout=PATIENCE_S).run()
+        app = AppTest.from_file(str(PROGRAM), default_timeout=PATIENCE_S).run()
         if accepted:
             next(button for button in app.button if button.label == ACCEPT).click().run()
         return app

@@ -22,6 +22,7 @@ from dermassist.measured import read_figures
 from dermassist.results import Assessment, Prediction, PredictionSet, Referral
 from dermassist.sample import sample_path
 
+from ...conftest import PATIENCE_S
 from .conftest import Open
 from .page import in_order
 
@@ -61,7 +62,7 @@ def prediction_of(diagnosis: Diagnosis, *, advised: bool = False, **changed: obj
 
 
 def drawn(assessment: Assessment) -> AppTest:
-    app = AppTest.from_string(SCRIPT, default_timeout=30)
+    app = AppTest.from_string(SCRIPT, default_timeout=PATIENCE_S)
     app.session_state["assessment"] = assessment
     app.run()
     assert not app.exception

@@ -12,6 +12,7 @@ from dermassist.interfaces.web.belonging import belonging_line, mismatch_words
 from dermassist.interfaces.web.screens.analyse import Round
 from dermassist.patient import PatientDetails
 
+from ...conftest import PATIENCE_S
 from .conftest import Open, photo_of
 from .page import in_order, press, texts, upload, upload_all
 
@@ -81,7 +82,7 @@ def test_what_is_out_of_sight_stays_so_after_a_look_at_another_page(
     open_app: Open, book: CaseBook
 ) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     press(upload(fill(app, name="Anna"), "anna.png", photo_of(1)), "Next patient")
     for page in ("cases", "analyse"):
         app.session_state["page"] = page
@@ -205,7 +206,7 @@ def test_an_emptied_site_stays_empty_after_a_look_at_another_page(
     open_app: Open, book: CaseBook
 ) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     upload(fill(app, patient_id="A-100", body_site="back"), "back.png", photo_of(1))
     for page in ("cases", "analyse"):
         app.session_state["page"] = page

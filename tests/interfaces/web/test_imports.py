@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...conftest import PATIENCE_S
+
 ABSENT = ("torch", "lightning", "scipy", "sklearn", "crepes", "onnx", "optuna", "matplotlib")
 PROGRAM = f"""
 import sys
@@ -15,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 for page in ("analyse", "batch", "cases", "model", "guide"):
     module = f"dermassist.interfaces.web.screens.{{page}}"
     script = f"from {{module}} import {{page}}_page\\n{{page}}_page()"
-    app = AppTest.from_string(script, default_timeout=60)
+    app = AppTest.from_string(script, default_timeout={PATIENCE_S})
     assert not app.run().exception, app.exception
     if page == "analyse":
         app.button(key="sample").click().run()

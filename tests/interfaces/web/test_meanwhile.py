@@ -34,6 +34,7 @@ from dermassist.model.manifest import Manifest, ReferralRule
 from dermassist.patient import PatientDetails
 from dermassist.results import Assessment
 
+from ...conftest import PATIENCE_S
 from .conftest import Open, photo_of
 from .page import batch_of, download, field, press, texts, upload, upload_all
 
@@ -414,7 +415,7 @@ def tokens(app: AppTest) -> dict[str, str]:
 
 def test_nothing_of_a_deleted_case_stays_in_the_session(open_app: Open, book: CaseBook) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     upload_all(app, {"kept.png": photo_of(1), "gone.png": photo_of(2)})
     app.selectbox(key="looked at").select_index(1).run()
     gone = next(s.case_id for s in book.search() if s.image_name == "gone.png")
@@ -444,7 +445,9 @@ def test_a_case_that_was_not_deleted_stays_in_the_session(
         raise CaseError("the case was not deleted: the disk is full")
 
     open_app("cases")
-    app = upload(AppTest.from_string(TWO_PAGES, default_timeout=30).run(), "a.png", photo_of(1))
+    app = upload(
+        AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run(), "a.png", photo_of(1)
+    )
     app.session_state["open case"] = book.search()[0].case_id
     look_at(app, "cases")
     with monkeypatch.context() as patched:
@@ -467,7 +470,9 @@ def test_a_deleted_case_of_which_traces_stay_is_gone_from_the_session(
         raise CaseError(f"case {case_id} is deleted, but traces of it stay in the journal")
 
     open_app("cases")
-    app = upload(AppTest.from_string(TWO_PAGES, default_timeout=30).run(), "a.png", photo_of(1))
+    app = upload(
+        AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run(), "a.png", photo_of(1)
+    )
     app.session_state["open case"] = book.search()[0].case_id
     look_at(app, "cases")
     monkeypatch.setattr(CaseBook, "delete", traced)
@@ -542,7 +547,7 @@ def test_a_closed_case_leaves_no_decoded_image(
 
 def test_the_table_of_a_batch_forgets_a_deleted_case(open_app: Open, book: CaseBook) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30)
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S)
     app.session_state["page"] = "batch"
     batch_of(app.run(), {"kept.png": photo_of(1), "gone.png": photo_of(2)})
     gone = next(s.case_id for s in book.search() if s.image_name == "gone.png")
@@ -576,7 +581,7 @@ def test_what_was_entered_stays_while_another_page_is_looked_at(
     open_app: Open, book: CaseBook, tiny_bundle: Path
 ) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     patient = fill_in(app)
     app.selectbox(key="proportions").select("were squeezed from 4:3").run()
     look_at(app, "batch")
@@ -606,7 +611,7 @@ def held(app: AppTest) -> str:
 
 def test_the_next_patient_gets_nothing_of_the_one_before(open_app: Open, book: CaseBook) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     fill_in(app)
     look_at(app, "cases")
     look_at(app, "analyse")
@@ -625,7 +630,7 @@ def test_a_deleted_cases_details_do_not_wait_for_the_next_image(
     open_app: Open, book: CaseBook, corrected: bool
 ) -> None:
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     patient = fill_in(app)
     upload(app, "gone.png", photo_of(1))
     (gone,) = book.search()
@@ -645,7 +650,7 @@ def test_details_of_another_patient_outlast_a_deletion(
 ) -> None:
     case_id = keep(book, tiny_bundle, name="Anna")
     open_app("cases")
-    app = AppTest.from_string(TWO_PAGES, default_timeout=30).run()
+    app = AppTest.from_string(TWO_PAGES, default_timeout=PATIENCE_S).run()
     fill_in(app)
     app.session_state["open case"] = case_id
     look_at(app, "cases")

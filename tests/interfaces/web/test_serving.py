@@ -19,8 +19,9 @@ import pytest
 
 from dermassist.interfaces.app_server import command
 
+from ...conftest import PATIENCE_S
+
 ROOT = Path(__file__).parents[3]
-START_LIMIT_S = 60
 Start = Callable[[int], list[str]]
 
 
@@ -71,7 +72,7 @@ def served(start: Start, cases: Path) -> Iterator[tuple[int, subprocess.Popen[by
 
 
 def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             assert get(port, "_stcore/health")[0] == 200
@@ -91,7 +92,7 @@ def is_served(port: int) -> bool:
 
 def get(port: int, path: str, *, host: str = "localhost") -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}/{path}", timeout=PATIENCE_S) as response:
             return int(response.status), response.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -126,7 +127,7 @@ def test_pages_and_downloads_are_served_to_this_machine_alone(start: Start, tmp_
         assert listening <= loopback
         process.send_signal(signal.SIGINT)
         # It ends by itself: a negative status would be that of a signal.
-        assert process.wait(timeout=30) >= 0
+        assert process.wait(timeout=PATIENCE_S) >= 0
 
 
 @pytest.mark.slow
@@ -139,7 +140,7 @@ def test_whoever_ends_the_program_ends_the_app(
 ) -> None:
     with served(by_its_name, tmp_path / "cases") as (port, process):
         process.send_signal(ending)
-        assert process.wait(timeout=30) == status
+        assert process.wait(timeout=PATIENCE_S) == status
         assert not is_served(port)
 
 
@@ -170,7 +171,7 @@ def asked_as(port: int, host: str, *, origin: str | None = None) -> int:
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyEhIQ==",
         }
-    connection = http.client.HTTPConnection("localhost", port, timeout=10)
+    connection = http.client.HTTPConnection("localhost", port, timeout=PATIENCE_S)
     try:
         connection.request("GET", "/_stcore/stream" if origin else "/", headers=headers)
         return connection.getresponse().status
