@@ -15,6 +15,7 @@ from PIL import Image
 from dermassist.data.ham10000 import Ham10000, Record, read_ham10000
 from dermassist.data.split import Part, Splits, read_splits, select
 from dermassist.diagnosis import DIAGNOSES
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.explain.activation_map import grad_cam
 from dermassist.explain.gradient import gradient_grad_cam
 from dermassist.imaging import Preprocessing, read_image, to_field
@@ -27,7 +28,9 @@ from dermassist.softmax import softmax
 
 pytestmark = pytest.mark.real_data
 
-SPLITS = Path(__file__).parents[2] / "splits" / "ham10000.json"
+CHECKOUT = Path(__file__).parents[2]
+SPLITS = CHECKOUT / "splits" / "ham10000.json"
+PUBLISHED = CHECKOUT / "results" / "ship" / "plain.csv"
 AGREEMENT_IMAGES = 100
 COMPARED_IMAGES = 40
 EXPLAINED_IMAGES = 3
@@ -97,6 +100,19 @@ def test_onnx_and_pytorch_agree(
     )
     np.testing.assert_allclose(given, expected, atol=1e-4)
     np.testing.assert_allclose(given_maps, maps, atol=1e-3)
+
+
+def test_published_answers_are_given_again(
+    shipped: Classifier, tested: tuple[Record, ...], dataset: Ham10000
+) -> None:
+    published = PredictionTable.read(PUBLISHED)
+    row = {image: position for position, image in enumerate(published.images)}
+    assert set(row) == {record.image_id for record in tested}
+    for record in tested[::50]:
+        assert record.path is not None
+        given = shipped.predict(record.path, pixel_aspect=dataset.pixel_aspect).probabilities
+        expected = published.probabilities[row[record.image_id]]
+        np.testing.assert_allclose(given, expected, atol=1e-4, err_msg=record.image_id)
 
 
 def test_a_picture_is_answered_alike_as_png_and_as_jpeg(

@@ -197,6 +197,47 @@ def test_measures_are_those_counted_by_hand_and_reach_the_manifest() -> None:
     assert from_document(DecisionMeasures, to_document(measures)) == measures
 
 
+def repeated(answers: Answers, times: int) -> Answers:
+    """Return answers for as many images of each image's lesion, all alike."""
+    names = [(record, copy) for record in answers.records for copy in range(times)]
+    return Answers(
+        records=tuple(replace(r, image_id=f"{r.image_id}-{copy}") for r, copy in names),
+        logits=np.repeat(answers.logits, times, axis=0),
+        probabilities=np.repeat(answers.probabilities, times, axis=0),
+        evidence=np.repeat(answers.evidence, times, axis=0),
+        to_image=np.repeat(answers.to_image, times, axis=0),
+        sizes=np.repeat(answers.sizes, times, axis=0),
+    )
+
+
+def test_more_images_of_the_same_lesions_change_no_rule() -> None:
+    # Of their 133 malignant lesions 128 must be referred; counted by image it would be 127.
+    once = noisy_answers(320)
+    first, again = fit_decisions(once), fit_decisions(repeated(once, 4))
+    assert again.referral.threshold == pytest.approx(first.referral.threshold, rel=1e-9)
+    assert again.conformal.thresholds == pytest.approx(first.conformal.thresholds, rel=1e-9)
+    assert again.conformal.calibration_lesions == first.conformal.calibration_lesions
+    assert again.conformal.not_guaranteed == first.conformal.not_guaranteed
+
+
+def test_more_images_of_the_same_lesions_narrow_no_interval_of_the_rules() -> None:
+    once = noisy_answers(300)
+    rules = fit_decisions(once)
+    manifest = replace(tiny_manifest(), referral=rules.referral, conformal=rules.conformal)
+
+    def widths(answers: Answers) -> list[float]:
+        measured = measure_decisions(answers, manifest, rng=np.random.default_rng(0))
+        assert measured.referral is not None
+        assert measured.sets is not None
+        figures = (
+            *(measured.error_before, measured.error_after),
+            *(measured.referral.specificity, measured.sets.coverage),
+        )
+        return [figure.high - figure.low for figure in figures]
+
+    assert widths(repeated(once, 4)) == pytest.approx(widths(once), rel=1e-6)
+
+
 def test_a_model_without_rules_has_nothing_measured_of_them() -> None:
     bare = replace(tiny_manifest(), referral=None, conformal=None)
     measures = measure_decisions(noisy_answers(60), bare, rng=np.random.default_rng(0))

@@ -29,17 +29,18 @@ from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
 
 FOLD = 2
+SQUEEZED = ("--squeezed-from", "4:3")
 RESULTS = Path(__file__).parents[3] / "results"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthetic data set with masks; do not change it."""
+    """A synthetic data set of 4:3 images squeezed to squares, as masks tell; do not change it."""
     return write_synthetic_ham10000(
         tmp_path_factory.mktemp("data") / "ham",
         lesions_per_class=12,
         size=(64, 64),
-        mask_size=(64, 64),
+        mask_size=(80, 60),
         folder="images",
     )
 
@@ -93,20 +94,24 @@ def evaluate(run: Run, data: Path, split_file: Path, model: Path, *options: obje
     return run("evaluate", *where, "--fold", FOLD, *options)
 
 
-def by_hand(run: Run, model: Path, records: tuple[Record, ...]) -> dict[str, Any]:
+def by_hand(run: Run, model: Path, records: tuple[Record, ...], *options: str) -> dict[str, Any]:
     """Evaluate the table that ``predict`` writes, with scikit-learn."""
-    run("predict", *[str(record.path) for record in records], "--csv", "t.csv", "--model", model)
+    images = [str(record.path) for record in records]
+    predicted = run("predict", *images, "--csv", "t.csv", "--model", model, *options)
+    assert predicted.status == 0, predicted.err
     with Path("t.csv").open(newline="") as file:
         rows = {row.pop("image"): row for row in csv.DictReader(file)}
     truth = [record.diagnosis.code for record in records]
-    guess = [
-        max(rows[record.image_id], key=lambda code: float(rows[record.image_id][code])).lower()
-        for record in records
-    ]
+    chances = np.array(
+        [[float(rows[record.image_id][code.upper()]) for code in CODES] for record in records]
+    )
+    guess = [CODES[place] for place in chances.argmax(axis=1)]
+    missed = chances - (np.array(truth)[:, None] == np.array(CODES))
     return {
         "accuracy": accuracy_score(truth, guess),
         "balanced_accuracy": balanced_accuracy_score(truth, guess),
         "macro_f1": f1_score(truth, guess, average="macro", labels=CODES, zero_division=0.0),
+        "brier_score": (missed**2).sum(axis=1).mean(),
         "confusion": confusion_matrix(truth, guess, labels=CODES).tolist(),
     }
 
@@ -115,6 +120,8 @@ def assert_equal_by_hand(document: dict[str, Any], expected: dict[str, Any]) -> 
     overall = document["report"]["summary"]["overall"]
     for name in ("accuracy", "balanced_accuracy", "macro_f1"):
         assert overall[name]["value"] == pytest.approx(expected[name], abs=1e-9), name
+    # Probabilities tell what hardly ever makes another class the likeliest; a table rounds them.
+    assert overall["brier_score"]["value"] == pytest.approx(expected["brier_score"], abs=2e-6)
     assert document["report"]["confusion"] == expected["confusion"]
 
 
@@ -124,7 +131,7 @@ def test_test_fold_is_evaluated_as_by_hand(
     outcome = evaluate(run, data, split_file, trained, "--json")
     assert (outcome.status, outcome.err) == (0, "")
     document = outcome.json
-    assert_equal_by_hand(document, by_hand(run, trained, tested))
+    assert_equal_by_hand(document, by_hand(run, trained, tested, *SQUEEZED))
     assert document["report"]["summary"]["images"] == len(tested)
     assert document["report"]["summary"]["lesions"] == len({r.lesion_id for r in tested})
     assert document["protocol"].startswith(f"lesion-grouped fold {FOLD}, test part, {len(tested)} ")
@@ -271,16 +278,21 @@ def write_ham(path: Path, records: tuple[Record, ...]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("write", [write_isic, write_ham])
+@pytest.mark.parametrize(("write", "options"), [(write_isic, ()), (write_ham, SQUEEZED)])
 def test_any_labelled_folder(
-    run: Run, data: Path, trained: Path, tested: tuple[Record, ...], write: Any
+    run: Run,
+    data: Path,
+    trained: Path,
+    tested: tuple[Record, ...],
+    write: Any,
+    options: tuple[str, ...],
 ) -> None:
     labels = write(Path("labels.csv"), tested)
-    where = ("--images", data / "images", "--labels", labels, "--model", trained)
+    where = ("--images", data / "images", "--labels", labels, "--model", trained, *options)
     outcome = run("evaluate", *where, "--json")
     assert (outcome.status, outcome.err) == (0, "")
     document = outcome.json
-    assert_equal_by_hand(document, by_hand(run, trained, tested))
+    assert_equal_by_hand(document, by_hand(run, trained, tested, *options))
     assert document["heatmaps"] is None
     assert "not known" in document["protocol"]
     lesions = {r.image_id if write is write_isic else r.lesion_id for r in tested}
@@ -402,7 +414,7 @@ def test_heatmaps_are_measured_on_the_masks(
     averages = heatmaps["averages"]
     # A centred Gaussian peaks in the middle of every mask here, which is a centred disc.
     assert averages["gaussian_peak"]["value"] == 1.0
-    disc = np.pi * 16**2 / 64**2
+    disc = np.pi * 15**2 / (80 * 60)
     assert averages["mask_area"]["value"] == pytest.approx(disc, rel=0.05)
     assert 0.0 <= averages["peak"]["value"] <= 1.0
 

@@ -10,19 +10,25 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from dermassist.data.cache import FieldCache
+from dermassist.data.split import Part, Splits, read_splits
 from dermassist.imaging import Preprocessing
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.cli import train as train_command
 from dermassist.interfaces.cli.exit_status import ExitStatus
 from dermassist.interfaces.cli.export import _default_version
-from dermassist.model.bundle import read_bundle
+from dermassist.model.bundle import Bundle, read_bundle
 from dermassist.model.network import MobileNetV2
-from dermassist.training.run import TrainingOutcome, sole_training_in
+from dermassist.model.weights import read_weights, write_weights
+from dermassist.publication import Material
+from dermassist.training.run import Parts, TrainingOutcome, sole_training_in
 
+from ...conftest import tiny_manifest
 from .conftest import Outcome, Run
 
 Make = Callable[..., Path]
@@ -54,6 +60,23 @@ def place(run: Run, make_ham10000: Make) -> Path:
     torch.save(MobileNetV2().state_dict(), "start.pth")
     data.rename(here / "data")
     return here
+
+
+@pytest.fixture
+def squeezed(run: Run, make_ham10000: Make) -> Splits:
+    """As ``place``, of 4:3 images that were squeezed to squares; returns the splits."""
+    make_ham10000(mask_size=(80, 60)).rename("data")
+    assert run("data", "split", "data", "--out", "splits.json").status == 0
+    Path("recipe.toml").write_text(RECIPE)
+    write_weights(MobileNetV2(), Path("start.pth"))
+    return read_splits(Path("splits.json"))
+
+
+def assert_of_fold(parts: Parts | Material, splits: Splits, fold: int) -> None:
+    """Check that what trains and what chooses are those parts of the fold, whole and alone."""
+    for part, records in ((Part.TRAIN, parts.train), (Part.VALIDATION, parts.validation)):
+        wanted = splits.image_ids(part, test_fold=fold)
+        assert sorted(record.image_id for record in records) == sorted(wanted)
 
 
 def train(run: Run, *options: object) -> Outcome:
@@ -177,6 +200,23 @@ def test_stopped_training_says_how_to_go_on(
     assert (outcome.json["finished"], outcome.json["best_validation_macro_f1"]) == (False, None)
 
 
+def test_a_training_sees_no_test_image_and_true_proportions(
+    run: Run, squeezed: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Parts, FieldCache]] = []
+
+    def take(_recipe: object, parts: Parts, fields: FieldCache, *_: object, **__: object) -> Any:
+        given.append((parts, fields))
+        return TrainingOutcome(Path(), Path(), best_macro_f1=0.5, epochs=2, finished=True)
+
+    monkeypatch.setattr("dermassist.training.run.train", take)
+    outcome = train(run, "--fold", 2)
+    assert outcome.status == 0, outcome.err
+    ((parts, fields),) = given
+    assert_of_fold(parts, squeezed, fold=2)
+    assert set(fields.shapes.values()) == {(32, 43)}
+
+
 def test_a_full_disk_is_named_and_how_to_go_on(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +289,38 @@ def test_exporting_an_unfinished_run(run: Run, place: Path) -> None:
         "run the same  dermassist train  command again"
     )
     assert not Path("model").exists()
+
+
+def put_run(splits: Splits, *, fold: int) -> None:
+    """Put a finished run, whose best weights are not its last."""
+    origin = {"protocol": "lesion", "splits_sha256": splits.sha256, "fold": fold}
+    config = {"preprocessing": {"size_px": 32}, "optimisation": {"epochs": 3}}
+    record = {"config": config, "origin": origin, "epochs_in_weights": 3}
+    Path("run").mkdir()
+    Path("run/run.json").write_text(json.dumps(record))
+    for name in ("last", "best"):
+        write_weights(MobileNetV2(), Path(f"run/{name}_model.pth"))
+
+
+@pytest.mark.parametrize("weights", ["last", "best"])
+def test_an_export_has_the_weights_asked_for_and_sees_no_test_image(
+    run: Run, squeezed: Splits, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    put_run(squeezed, fold=2)
+    given: list[tuple[MobileNetV2, Material]] = []
+
+    def take(network: MobileNetV2, *_: object, material: Material, **__: object) -> Bundle:
+        given.append((network, material))
+        return Bundle.unwritten(Path("model"), tiny_manifest(), b"")
+
+    monkeypatch.setattr("dermassist.publication.publish", take)
+    outcome = export(run, "--weights", weights)
+    assert outcome.status == 0, outcome.err
+    ((network, material),) = given
+    assert_of_fold(material, squeezed, fold=2)
+    assert material.pixel_aspect == pytest.approx(4 / 3)
+    wanted = read_weights(Path(f"run/{weights}_model.pth"))
+    torch.testing.assert_close(network.state_dict(), wanted)
 
 
 def test_a_model_has_one_network_to_export(run: Run, place: Path, tiny_bundle: Path) -> None:

@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 
 from dermassist.config import read_config
 from dermassist.data.ham10000 import read_ham10000
-from dermassist.data.split import make_splits, write_splits
+from dermassist.data.split import Part, make_splits, read_splits, write_splits
 from dermassist.interfaces.cli.exit_status import ExitStatus
+from dermassist.interfaces.cli.tune import prepare_candidates
 from dermassist.model.network import MobileNetV2
+from dermassist.tuning.declaration import read_declaration
 
 from ...conftest import write_synthetic_ham10000
 from .conftest import Outcome, Run
@@ -53,10 +55,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data, splits and start weights; do not change it."""
+    """A folder with data, splits and start weights; do not change it.
+
+    The images are 4:3 ones that were squeezed to squares, as their masks tell.
+    """
     place = tmp_path_factory.mktemp("material")
     write_synthetic_ham10000(
-        place / "ham", lesions_per_class=14, size=(64, 64), mask_size=None, folder="images"
+        place / "ham", lesions_per_class=14, size=(64, 64), mask_size=(80, 60), folder="images"
     )
     write_splits(make_splits(read_ham10000(place / "ham").records, seed=0), place / "splits.json")
     torch.manual_seed(0)
@@ -98,6 +103,30 @@ def test_search_resumes_and_its_best_is_a_recipe(run: Run, material: Path) -> No
     assert study
     for picture in ("history.png", "generations.png", "parallel_coordinates.png"):
         assert Path("found", picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_candidates_see_no_test_image_and_true_proportions(run: Run, material: Path) -> None:
+    Path("recipe.toml").write_text(RECIPE)
+    Path("search.toml").write_text(SEARCH)
+    _, plan = prepare_candidates(
+        read_declaration(Path("search.toml")),
+        data=material / "ham",
+        splits=material / "splits.json",
+        fold=2,
+        init=str(material / "start.safetensors"),
+        cache=Path("cache"),
+    )
+    splits = read_splits(material / "splits.json")
+    train, validation = (
+        {record.image_id for record in records}
+        for records in (plan.parts.train, plan.parts.validation)
+    )
+    # The proxy learns from a drawn part of the training images, of about 60.
+    assert train < set(splits.image_ids(Part.TRAIN, test_fold=2))
+    assert len(train) == pytest.approx(60, abs=7)
+    assert validation == set(splits.image_ids(Part.VALIDATION, test_fold=2))
+    shapes = plan.open_cache().shapes
+    assert shapes == dict.fromkeys(train | validation, (32, 43))
 
 
 def read_trials() -> list[dict[str, str]]:

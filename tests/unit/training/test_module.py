@@ -17,7 +17,7 @@ from dermassist.config import (
 )
 from dermassist.errors import ConfigError
 from dermassist.imaging import Preprocessing
-from dermassist.inference.export import export_graph
+from dermassist.inference.export import ServingNetwork, export_graph
 from dermassist.model.bundle import write_bundle
 from dermassist.model.network import MobileNetV2, enlarge
 from dermassist.training.module import LesionModule
@@ -68,6 +68,33 @@ def test_validation_sees_what_the_runtime_would() -> None:
     made.validation_step(batch(), 0)
     made.training_step(batch(), 0)
     assert sizes == [96, 64]
+
+
+def serving(made: LesionModule) -> ServingNetwork:
+    """Return the module's network as it is served, with weights that tell views apart.
+
+    An untrained network's batch norms hide how views were normalised.
+    """
+    made.network.load_state_dict(lively_network().state_dict())
+    return ServingNetwork(made.network, made.config.preprocessing).eval()
+
+
+def test_what_is_validated_is_what_is_served() -> None:
+    made = module(preprocessing=ENLARGED)
+    served = serving(made)
+    views, _ = batch()
+    with torch.inference_mode():
+        validated = made(views, seen_px=ENLARGED.seen_px)
+        torch.testing.assert_close(validated, served(views)[0], rtol=1e-2, atol=2e-3)
+
+
+def test_what_is_trained_is_what_is_served() -> None:
+    made = module()
+    served = serving(made)
+    views, labels = batch()
+    with torch.inference_mode():
+        trained = made.training_step((views, labels), 0)
+        torch.testing.assert_close(trained, made.loss(served(views)[0], labels), rtol=1e-3, atol=0)
 
 
 def test_a_teacher_alone_is_matched_by_its_copy(teacher: Teacher) -> None:
