@@ -78,9 +78,8 @@ def referral_range_words(measured: Measured | None) -> str | None:
     if len(shares) < 2:
         return None
     return (
-        f"It depends on where images come from: of the {len(shares)} sources in the test, between "
-        f"{percent(min(shares))} and {percent(max(shares))} of the benign images of one were "
-        "referred."
+        f"It depends on where images come from: in the {len(shares)} sources of the test, "
+        f"{percent(min(shares))} to {percent(max(shares))} of the benign images were referred."
     )
 
 

@@ -171,7 +171,7 @@ def test_referral_depends_on_where_images_come_from(measured_manifest: Manifest)
     )
     words = referral_range_words(measured)
     assert words is not None
-    assert "of the 3 sources in the test, between 3.0 % and 75 % of the benign images" in words
+    assert "in the 3 sources of the test, 3.0 % to 75 % of the benign images were referred" in words
 
 
 def test_nothing_is_said_of_sources_that_were_not_told_apart(measured_manifest: Manifest) -> None:

@@ -282,7 +282,7 @@ def test_the_threshold_is_told_to_depend_on_the_source(
     def text(manifest: Manifest) -> str:
         return said(build_report(make_assessment(), manifest, image=picture), "Confidence Level")
 
-    told = f"between {percent(min(nevi, others))} and {percent(max(nevi, others))} of the benign"
+    told = f"{percent(min(nevi, others))} to {percent(max(nevi, others))} of the benign images"
     assert told in text(replace(measured_manifest, metrics=metrics))
     assert "where images come from" not in text(measured_manifest)
 
