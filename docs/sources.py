@@ -140,8 +140,8 @@ def source_gap() -> str:
         f"malignant images {other.found / other.malignant:.0%} were referred, but of its benign "
         f"ones {other.alarms / other.benign:.0%} too: the threshold does not carry over. Worst in "
         f"accuracy is {worst}, {_right(counts[worst])} instead of "
-        f"{seen[worst].overall.accuracy.value:.0%}; most malignant images are missed in {blind}, "
-        f"{missed.malignant - missed.found} of {missed.malignant}. Prediction sets held the true "
+        f"{seen[worst].overall.accuracy.value:.0%}; the largest share of malignant images was "
+        f"missed in {blind}, {missed.malignant - missed.found} of {missed.malignant}. Prediction sets held the true "
         f"diagnosis of {held:.0%} of all lesions instead of {SET_COVERAGE:.0%}."
     )
 
