@@ -141,8 +141,9 @@ def source_gap() -> str:
         f"ones {other.alarms / other.benign:.0%} too: the threshold does not carry over. Worst in "
         f"accuracy is {worst}, {_right(counts[worst])} instead of "
         f"{seen[worst].overall.accuracy.value:.0%}; the largest share of malignant images was "
-        f"missed in {blind}, {missed.malignant - missed.found} of {missed.malignant}. Prediction sets held the true "
-        f"diagnosis of {held:.0%} of all lesions instead of {SET_COVERAGE:.0%}."
+        f"missed in {blind}, {missed.malignant - missed.found} of {missed.malignant}. "
+        f"Prediction sets held the true diagnosis of {held:.0%} of all lesions "
+        f"instead of {SET_COVERAGE:.0%}."
     )
 
 
