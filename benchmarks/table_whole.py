@@ -209,4 +209,19 @@ def _write(document: Mapping[str, Any], results: Path) -> None:
         return
     write_text(results / "whole.json", json.dumps(document, indent=1) + "\n")
     said = f"{document['points']} of {document['points_in_all']} points are trained in whole.\n\n"
-    write_text(results / "whole.md", said + to_markdown(document, against="whole"))
+    table = to_markdown(document, against="whole")
+    write_text(results / "whole.md", f"{said}{table}{_beside_plain(document)}")
+
+
+def _beside_plain(document: Mapping[str, Any]) -> str:
+    """Say how the short trainings' orders agree with that of the plain weights."""
+    if not document["agreement_with_whole"]:
+        return ""
+    scores = document["macro_f1"]
+    orders = {
+        name: agreement_of(values, scores["plain"])["spearman"]
+        for name, values in scores.items()
+        if name not in {"plain", "whole"}
+    }
+    told = ", ".join(f"{name} {order:.2f}" for name, order in orders.items())
+    return f"\nSpearman with *plain*, which averages nothing as they do: {told}.\n"

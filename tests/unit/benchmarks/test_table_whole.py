@@ -136,6 +136,7 @@ def test_ranked_points_are_trained_once_and_answered_with_both_weights(
     told = (place / "results/whole.md").read_text()
     assert told.startswith("4 of 4 points")
     assert "| **Spearman, with whole** | 0.5 | 0.5 | 0.5 |  |" in told
+    assert told.endswith("averages nothing as they do: table 0.50, search 0.50.\n")
 
     # What was kept are the answers of the two kinds of weights, of validation images alone.
     images, cache = seen["point-00"]
