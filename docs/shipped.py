@@ -122,7 +122,7 @@ def facts() -> str:
     hits, moles = (
         int((named[melanomas] == each.index).sum()) for each in (Diagnosis.MEL, Diagnosis.NV)
     )
-    everything = sources.count(answers, np.ones(len(answers.labels), bool))
+    everything = sources.count(answers)
     rule = read_bundle().manifest.referral
     if rule is None:
         raise SystemExit("the bundled model has no referral threshold")
@@ -277,16 +277,16 @@ def _right_by_answer() -> str:
 def missed() -> str:
     """How many malignant images of the test fold were not referred, from the kept answers."""
     answers = saved.answers()
-    malignant = np.isin(answers.labels, [each.index for each in Diagnosis if each.malignant])
-    left = ~answers.referred
-    melanomas = int((left & (answers.labels == Diagnosis.MEL.index)).sum())
-    found = int((answers.referred & malignant).sum())
+    counts = sources.count(answers)
+    referred = counts.found + counts.alarms
+    melanomas = int((~answers.referred & (answers.labels == Diagnosis.MEL.index)).sum())
     return (
-        f"On the test fold {answers.referred[malignant].mean():.1%} of the malignant images were "
-        f"referred, and {answers.referred[~malignant].mean():.1%} of the benign ones. Of the "
-        f"{answers.referred.sum():,} images that were referred, {found} "
-        f"({found / answers.referred.sum():.0%}) were malignant; of the {left.sum():,} that were "
-        f"not, {(left & malignant).sum()}, {melanomas} of them melanomas. {sources.easy_source()}"
+        f"On the test fold {counts.found / counts.malignant:.1%} of the malignant images were "
+        f"referred, and {counts.alarms / counts.benign:.1%} of the benign ones. Of the "
+        f"{referred:,} images that were referred, {counts.found} ({counts.found / referred:.0%}) "
+        f"were malignant; of the {counts.images - referred:,} that were not, "
+        f"{counts.malignant - counts.found}, {melanomas} of them melanomas. "
+        f"{sources.easy_source()}"
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from docs import saved
 
 from dermassist.decisions import SET_COVERAGE
-from dermassist.diagnosis import MALIGNANT
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.decision_tabulation import source_referral_table
+from dermassist.evaluation.malignancy import is_malignant
 from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.evaluation.table import Table, render_markdown
 from dermassist.measured import read_measured
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dermassist.evaluation.array import BoolArray
     from dermassist.evaluation.summary import Summary
-    from dermassist.pooling import ProtocolFigures, TrialFigures
+    from dermassist.pooling import ProtocolFigures
 
 #: The only source that is not a collection of the clinic in Vienna.
 OTHER_CLINIC = "rosendahl"
@@ -51,27 +51,28 @@ class Counts:
     alarms: int
 
 
-def count(table: PredictionTable, inside: BoolArray) -> Counts:
-    """Count what was said of the images ``inside`` ``(n,)`` of a table."""
-    malignant = np.isin(table.labels, [each.index for each in MALIGNANT]) & inside
-    benign = inside & ~malignant
-    right = (table.probabilities.argmax(axis=1) == table.labels) & inside
+def count(table: PredictionTable, inside: BoolArray | None = None) -> Counts:
+    """Count what was said of the images ``inside`` ``(n,)`` of a table; of all without it."""
+    chosen = np.ones(len(table.images), bool) if inside is None else inside
+    malignant = is_malignant(table.labels) & chosen
+    benign = chosen & ~malignant
+    right = (table.probabilities.argmax(axis=1) == table.labels) & chosen
     return Counts(
-        *(
-            int(some.sum())
-            for some in (
-                *(inside, right, malignant, benign),
-                *(malignant & table.referred, benign & table.referred),
-            )
-        )
+        images=int(chosen.sum()),
+        right=int(right.sum()),
+        malignant=int(malignant.sum()),
+        benign=int(benign.sum()),
+        found=int((malignant & table.referred).sum()),
+        alarms=int((benign & table.referred).sum()),
     )
 
 
 @cache
 def left_out() -> Mapping[str, PredictionTable]:
-    """Return the answers to each source by the network that was trained without it."""
+    """Return the answers to each tested source by the network that was trained without it."""
     folder = saved.ROOT / "results" / "source"
-    return {trial.name: PredictionTable.read(folder / f"{trial.name}.csv") for trial in _trials()}
+    tested = saved.protocol("source").each
+    return {trial.name: PredictionTable.read(folder / f"{trial.name}.csv") for trial in tested}
 
 
 def shipped_by_source() -> dict[str, Counts]:
@@ -117,21 +118,23 @@ def easy_source() -> str:
         f"**One source makes these figures look better**: {own.benign / (own.benign + benign):.0%} "
         f"of the benign images are from {easiest}, where {own.alarms / own.benign:.0%} were "
         f"referred and {own.right / own.images:.0%} of all images were answered right. In the "
-        f"other three {alarms / benign:.0%} of the benign images were referred, and "
+        f"other sources {alarms / benign:.0%} of the benign images were referred, and "
         f"{right / images:.0%} of all were answered right."
     )
 
 
 def source_gap() -> str:
     """What leaving a source out costs, in a few sentences."""
-    if not _trials():
+    path = saved.ROOT / "results" / "source.json"
+    figures = saved.protocol("source") if path.is_file() else None
+    if figures is None or len(figures.each) < figures.trials_of_protocol:
         return f"How the model does on images from other cameras: {NOT_MEASURED}."
-    counts = {name: count(t, np.ones(len(t.images), bool)) for name, t in left_out().items()}
+    counts = {name: count(table) for name, table in left_out().items()}
     seen = _seen_sources()
     other = counts[OTHER_CLINIC]
     worst = min(counts, key=lambda name: counts[name].right / counts[name].images)
     blind = min(counts, key=lambda name: counts[name].found / counts[name].malignant)
-    missed, held = counts[blind], saved.protocol("source").sets.lesion_coverage.value
+    missed, held = counts[blind], figures.sets.lesion_coverage.value
     return (
         "**Expect less from another clinic.** Networks of a shorter recipe were trained without "
         f"one source each. Only one source, {OTHER_CLINIC}, is from another clinic than the rest: "
@@ -185,10 +188,7 @@ def gap_table(figures: ProtocolFigures) -> str:
 
 def referral_by_source() -> str:
     """Referral by the networks that had not seen the source."""
-    rows = tuple(
-        (name, *_cells(count(table, np.ones(len(table.images), bool))))
-        for name, table in left_out().items()
-    )
+    rows = tuple((name, *_cells(count(table))) for name, table in left_out().items())
     note = "Each at the threshold that its network's validation lesions gave, all of other sources."
     return render_markdown(Table("Each source, left out", _HEADER, rows, (note,)))
 
@@ -200,15 +200,6 @@ def class_images(figures: ProtocolFigures) -> str:
     )
     header = ("Source", *(row.code.upper() for row in figures.report.summary.classes))
     return render_markdown(Table("Images of each class", header, rows))
-
-
-@cache
-def _trials() -> tuple[TrialFigures, ...]:
-    """Return the figures of the sources left out; none before all are tested."""
-    if not (saved.ROOT / "results" / "source.json").is_file():
-        return ()
-    figures = saved.protocol("source")
-    return figures.each if len(figures.each) == figures.trials_of_protocol else ()
 
 
 def _seen_calibration_error(source: str) -> float:
