@@ -21,6 +21,8 @@ Mixing = Literal["none", "mixup", "cutmix"]
 Section = TypeVar("Section", bound="DataclassInstance")
 #: Times a million, which sets the epochs' seeds apart, it is still a seed that PyTorch takes.
 LARGEST_SEED = 2**43
+#: Marks a setting of which records do not speak that are older than it.
+_ADDED_LATER = {"added_later": True}
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,9 @@ class OptimisationSection:
             images: 0 none, 0.5 square root, 1 balanced.
         logit_adjustment: adds this multiple of the log class frequencies to the logits in
             training: 0 none, 1 as for classes of equal frequency.
-        label_smoothing: 0 to below 1. As in PyTorch's ``CrossEntropyLoss``, what it gives a class
-            is multiplied by the class's weight; see ``LesionLoss``.
+        label_smoothing: 0 to below 1.
+        weighted_smoothing: what smoothing gives a class is multiplied by the class's weight, as
+            in PyTorch's ``CrossEntropyLoss``, instead of by that of the image; see ``LesionLoss``.
         layer_decay: a feature layer learns this much slower than the one after it; 1 is off.
         ema_decay: of the exponential moving average of the weights, a step; 0 is off.
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
@@ -141,6 +144,7 @@ class OptimisationSection:
     class_weight_power: float = 0.5
     logit_adjustment: float = 0.0
     label_smoothing: float = 0.05
+    weighted_smoothing: bool = field(default=True, metadata=_ADDED_LATER)
     layer_decay: float = 1.0
     ema_decay: float = 0.998
     precision: Precision = "mixed"
@@ -235,8 +239,19 @@ class TrainingConfig:
     distillation: DistillationSection = field(default_factory=DistillationSection)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON and TOML types."""
-        return asdict(self)
+        """Return plain JSON and TOML types.
+
+        A setting that was added later is left out where it has its default, so that records of
+        trainings and searches from before it existed are still theirs.
+        """
+        values = asdict(self)
+        for section in fields(self):
+            own = getattr(self, section.name)
+            for setting in fields(own):
+                added = setting.metadata == _ADDED_LATER
+                if added and getattr(own, setting.name) == setting.default:
+                    del values[section.name][setting.name]
+        return values
 
     @classmethod
     def from_dict(

@@ -68,6 +68,13 @@ def test_json_gives_back_what_was_written(config: TrainingConfig) -> None:
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_a_setting_that_came_later_leaves_older_records_as_they_were() -> None:
+    assert "weighted_smoothing" not in TrainingConfig().to_dict()["optimisation"]
+    changed = TrainingConfig(optimisation=OptimisationSection(weighted_smoothing=False))
+    assert changed.to_dict()["optimisation"]["weighted_smoothing"] is False
+    assert TrainingConfig.from_dict(changed.to_dict()) == changed
+
+
 def test_what_is_not_said_has_its_default() -> None:
     assert TrainingConfig.from_dict({}) == TrainingConfig()
     config = TrainingConfig.from_dict({"optimisation": {"epochs": 3}})

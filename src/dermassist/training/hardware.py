@@ -19,17 +19,26 @@ _BFLOAT16_SETS = ("amx_bf16",)
 _GPUS = ("cuda", "mps")
 
 
-def check_accelerator(name: str) -> None:
+def check_accelerator(name: str, *, devices: int = 1) -> None:
     """Refuse an accelerator that Lightning does not know, or that this machine does not have.
 
+    Args:
+        name: Lightning's.
+        devices: how many of them are wanted. Of processes on a processor any number is there.
+
     Raises:
-        ConfigError: it is not among ``accelerators``.
+        ConfigError: it is not among ``accelerators``, or there are fewer of them.
     """
     there = accelerators()
     if name not in there:
         raise ConfigError(
             f"accelerator must be one that this machine has, {' or '.join(there)}, got {name!r}"
         )
+    meant = {"auto": there[1:], "gpu": _GPUS}.get(name, (name,))
+    for kind in set(meant) & set(there) - {"cpu", "gpu"}:
+        count = AcceleratorRegistry[kind]["accelerator"].auto_device_count()
+        if devices > count:
+            raise ConfigError(f"devices must be at most {count}, so many {kind} are here")
 
 
 def accelerators() -> tuple[str, ...]:

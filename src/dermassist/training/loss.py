@@ -13,11 +13,12 @@ from dermassist.config import DistillationSection, OptimisationSection
 class LesionLoss(nn.Module):
     """Weighted, smoothed cross-entropy of logits ``(N, 7)`` and labels ``(N,)``, 0 to 6.
 
-    Both together are PyTorch's (``torch.nn.CrossEntropyLoss``): the share that smoothing gives a
-    class is multiplied by that class's weight, and so goes to rare classes above all. Under
-    ``configs/ship.toml`` the loss of a certain nevus is least at probabilities of 0.778 for NV,
-    0.066 for DF, 0.059 for VASC and 0.036 for AKIEC, not at 0.957 for NV and 0.007 for each other
-    class. The networks that ship were trained so.
+    Without ``weighted_smoothing`` an image's whole loss weighs as much as its class, whatever the
+    share that smoothing gives the others: the loss of a certain nevus is least at probabilities of
+    0.957 for NV and 0.007 for each other class. With it both together are PyTorch's
+    (``torch.nn.CrossEntropyLoss``): that share is multiplied by the weight of the class that gets
+    it, and so goes to rare classes above all. Under ``configs/ship.toml`` the loss of a certain
+    nevus is then least at 0.778 for NV, 0.066 for DF, 0.059 for VASC and 0.036 for AKIEC.
 
     Args:
         settings: class weights, smoothing and adjustment.
@@ -25,13 +26,16 @@ class LesionLoss(nn.Module):
     """
 
     shift: Tensor
+    weights: Tensor
 
     def __init__(self, settings: OptimisationSection, *, class_counts: Sequence[int]) -> None:
         super().__init__()
         weights = class_weights(
             class_counts, power=settings.class_weight_power, cap=settings.class_cap
         )
-        self.entropy = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
+        self.register_buffer("weights", weights, persistent=False)
+        self.smoothing = settings.label_smoothing
+        self.weighted_smoothing = settings.weighted_smoothing
         shift = settings.logit_adjustment * log_priors(class_counts)
         self.register_buffer("shift", shift, persistent=False)
 
@@ -41,8 +45,16 @@ class LesionLoss(nn.Module):
         The shift makes the network learn logits that are right for classes of equal frequency,
         or part of the way there (Menon et al., ICLR 2021, equation 10).
         """
-        loss: Tensor = self.entropy(logits + self.shift, labels)
-        return loss
+        logits = logits + self.shift
+        if self.weighted_smoothing:
+            return nn.functional.cross_entropy(
+                logits, labels, weight=self.weights, label_smoothing=self.smoothing
+            )
+        of_images = nn.functional.cross_entropy(
+            logits, labels, reduction="none", label_smoothing=self.smoothing
+        )
+        of_labels = self.weights[labels]
+        return (of_labels * of_images).sum() / of_labels.sum()
 
 
 def class_weights(counts: Sequence[int], *, power: float, cap: int = 0) -> Tensor:

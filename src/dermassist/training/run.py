@@ -152,11 +152,11 @@ def train(
     Raises:
         ConfigError: the directory holds a training with another configuration or of other images,
             the recipe freezes layers on the way on more than one device, or there is no such
-            accelerator here.
+            accelerator here, or fewer of it.
         OSError: the disk is full, or the directory cannot be written to.
         WeightsError: the initial weights do not fit.
     """
-    check_accelerator(settings.accelerator)
+    check_accelerator(settings.accelerator, devices=settings.devices)
     if config.optimisation.freezing and settings.devices > 1:
         # Processes agree at the start on whose gradients they exchange.
         raise ConfigError("freezing is for one device; leave it out, or train with --devices 1")

@@ -16,6 +16,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     kinds = {"cuda": CUDAAccelerator, "mps": MPSAccelerator, "tpu": XLAAccelerator}
     for name, kind in kinds.items():
         monkeypatch.setattr(kind, "is_available", lambda name=name: there[name])
+        monkeypatch.setattr(kind, "auto_device_count", lambda: 2)
     return there
 
 
@@ -47,3 +48,17 @@ def test_what_is_there_is_taken(
         check_accelerator(taken)
     with pytest.raises(ConfigError, match=f"{' or '.join(expected)}, got 'cuda:0'"):
         check_accelerator("cuda:0")
+
+
+@pytest.mark.parametrize("name", ["auto", "gpu", "cuda"])
+def test_no_more_gpus_are_taken_than_there_are(machine: dict[str, bool], name: str) -> None:
+    machine["cuda"] = True
+    check_accelerator(name, devices=2)
+    with pytest.raises(ConfigError, match="devices must be at most 2, so many cuda are here"):
+        check_accelerator(name, devices=3)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_a_processor_takes_any_number_of_processes(machine: dict[str, bool], name: str) -> None:
+    assert not any(machine.values())
+    check_accelerator(name, devices=9)

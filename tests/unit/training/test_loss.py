@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def test_without_adjustments_it_is_cross_entropy() -> None:
     torch.testing.assert_close(given, nn.functional.cross_entropy(logits, labels))
 
 
-def test_a_weighted_smoothed_shifted_batch_by_hand() -> None:
+@pytest.mark.parametrize("weighted_smoothing", [True, False])
+def test_a_weighted_smoothed_shifted_batch_by_hand(weighted_smoothing: bool) -> None:
     logits = np.array(
         [[0.3, -1.2, 0.8, 0.0, 2.0, 1.1, -0.4], [1.0] * 7, [-2.0, 0.5, 0.1, 1.5, 0.0, -0.3, 0.9]]
     )
@@ -40,18 +42,34 @@ def test_a_weighted_smoothed_shifted_batch_by_hand() -> None:
     surprise = np.log(np.exp(shifted).sum(1, keepdims=True)) - shifted
     targets = np.full((3, 7), smoothing / 7)
     targets[range(3), labels] += 1.0 - smoothing
+    by_target = weights if weighted_smoothing else weights[labels][:, None]
     # The mean is over the weights of the labels, also of what smoothing gives other classes.
-    expected = (weights * targets * surprise).sum() / weights[labels].sum()
+    expected = (by_target * targets * surprise).sum() / weights[labels].sum()
 
-    section = settings(class_weight_power=0.5, label_smoothing=smoothing, logit_adjustment=0.7)
+    section = settings(
+        class_weight_power=0.5,
+        label_smoothing=smoothing,
+        weighted_smoothing=weighted_smoothing,
+        logit_adjustment=0.7,
+    )
     loss = LesionLoss(section, class_counts=COUNTS)
     given = loss(torch.tensor(logits).float(), torch.tensor(labels))
     assert float(given) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_a_certain_nevus_is_answered_with_at_the_least_loss() -> None:
+@pytest.mark.parametrize(
+    ("weighted_smoothing", "told"),
+    [
+        (True, {"nv": 0.778, "df": 0.066, "vasc": 0.059, "akiec": 0.036}),
+        (False, {"nv": 0.957, "df": 0.007, "vasc": 0.007, "akiec": 0.007, "mel": 0.007}),
+    ],
+)
+def test_what_a_certain_nevus_is_answered_with_at_the_least_loss(
+    weighted_smoothing: bool, told: dict[str, float]
+) -> None:
     """The numbers in the docstring of ``LesionLoss``."""
-    section = read_config(CONFIGS / "ship.toml").optimisation
+    shipped = read_config(CONFIGS / "ship.toml").optimisation
+    section = replace(shipped, weighted_smoothing=weighted_smoothing)
     images = {
         "akiec": 327,
         "bcc": 514,
@@ -76,7 +94,6 @@ def test_what_a_certain_nevus_is_answered_with_at_the_least_loss() -> None:
 
     optimiser.step(step)  # type: ignore[no-untyped-call] # untyped in torch
     found = dict(zip((code.lower() for code in CODES), logits.softmax(1)[0].tolist(), strict=True))
-    told = {"nv": 0.778, "df": 0.066, "vasc": 0.059, "akiec": 0.036}
     assert {code: found[code] for code in told} == pytest.approx(told, abs=1e-3)
 
 
@@ -90,7 +107,7 @@ def test_full_adjustment_makes_even_logits_answer_with_the_frequencies() -> None
 
 
 def test_the_adjustment_is_no_weight_of_the_network() -> None:
-    assert "shift" not in LesionLoss(settings(), class_counts=COUNTS).state_dict()
+    assert not LesionLoss(settings(), class_counts=COUNTS).state_dict()
 
 
 def test_class_weights_have_mean_one_over_the_images() -> None:

@@ -98,7 +98,7 @@ def train(
     from dermassist.training.run import train as run_training  # noqa: PLC0415
     from dermassist.training.teacher import read_teacher  # noqa: PLC0415
 
-    check_accelerator(accelerator)
+    check_accelerator(accelerator, devices=devices)
     recipe, drawn = read_config(config), read_splits(splits)
     dataset = read_ham10000(data)
     trial = _trial(protocol, dataset.records, drawn, fold=fold, source=source)
