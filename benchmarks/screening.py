@@ -11,21 +11,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.small_budget import exit_status_of
-from benchmarks.variant import Comparison, Variant, add_comparison_options, augmented, compare
-
-
-def _optimised(name: str, label: str, **changes: Any) -> Variant:
-    return Variant(
-        name,
-        label,
-        lambda recipe: replace(recipe, optimisation=replace(recipe.optimisation, **changes)),
-    )
-
+from benchmarks.variant import (
+    Comparison,
+    Variant,
+    add_comparison_options,
+    augmented,
+    compare,
+    optimised,
+)
 
 IDEAS = Comparison(
     "screening",
@@ -33,16 +29,16 @@ IDEAS = Comparison(
     (
         augmented("with-mixup", "mixup", mixing="mixup"),
         augmented("with-cutmix", "CutMix", mixing="cutmix", mixing_alpha=1.0),
-        _optimised(
+        optimised(
             "logit-adjustment",
             "logit adjustment instead of class weights",
             class_weight_power=0.0,
             logit_adjustment=1.0,
         ),
-        _optimised("balanced-weights", "fully balanced class weights", class_weight_power=1.0),
-        _optimised("layer-decay", "earlier layers slower, by .85 each", layer_decay=0.85),
+        optimised("balanced-weights", "fully balanced class weights", class_weight_power=1.0),
+        optimised("layer-decay", "earlier layers slower, by .85 each", layer_decay=0.85),
         Variant("taught", "a teacher's answers for half of the loss", lambda r: r, taught=True),
-        _optimised("no-smoothing", "no label smoothing", label_smoothing=0.0),
+        optimised("no-smoothing", "no label smoothing", label_smoothing=0.0),
         augmented("with-blur", "random blur, up to .6 % of the side", blur=0.006),
     ),
 )

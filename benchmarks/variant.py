@@ -100,6 +100,15 @@ def augmented(name: str, label: str, **changes: Any) -> Variant:
     )
 
 
+def optimised(name: str, label: str, **changes: Any) -> Variant:
+    """Return a variant that learns otherwise."""
+    return Variant(
+        name,
+        label,
+        lambda recipe: replace(recipe, optimisation=replace(recipe.optimisation, **changes)),
+    )
+
+
 def add_comparison_options(parser: argparse.ArgumentParser, comparison: Comparison) -> None:
     """Add what every command that compares variants takes."""
     add_options(parser)

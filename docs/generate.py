@@ -60,6 +60,7 @@ def _is_current(path: Path, *, write: bool) -> bool:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "screening": partial(saved.written, "screening"),
+    "refinement": partial(saved.written, "refinement"),
     "ablation": partial(saved.written, "ablation"),
     "averaging": partial(saved.written, "averaging"),
     "memetic-full": partial(saved.written, "memetic/full"),

@@ -14,6 +14,7 @@ import torch
 from benchmarks import variant
 from benchmarks.ablation import STEPS
 from benchmarks.backbone import BackboneName, load_torchvision, make_backbone
+from benchmarks.refinement import REFINEMENTS
 from benchmarks.screening import IDEAS
 from benchmarks.small_budget import (
     Budgeted,
@@ -277,7 +278,7 @@ def test_the_ablation_subtracts_the_base_seed_by_seed(
     assert "32 px, 2 epochs" in text
 
 
-@pytest.mark.parametrize("comparison", [STEPS, IDEAS], ids=lambda each: each.name)
+@pytest.mark.parametrize("comparison", [STEPS, IDEAS, REFINEMENTS], ids=lambda each: each.name)
 def test_every_variant_changes_the_base_and_only_its_own_part(comparison: Comparison) -> None:
     base = read_config(ROOT / "benchmarks" / "small.toml")
     changed = [variant.change(base) for variant in comparison.variants if not variant.taught]
