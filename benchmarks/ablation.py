@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 
 from benchmarks.small_budget import exit_status_of
-from benchmarks.variant import Comparison, Variant, add_comparison_options, augmented, compare
+from benchmarks.variant import (
+    Comparison,
+    Variant,
+    add_comparison_options,
+    augmented,
+    changed,
+    compare,
+)
 
 _LEAST_SEEDS = 2
 
 
 def _cleaned(step: str) -> Variant:
-    return Variant(
-        f"with-{step}",
-        f"with artifact step: {step}",
-        lambda recipe: replace(recipe, preprocessing=replace(recipe.preprocessing, steps=(step,))),
-    )
+    return changed("preprocessing", f"with-{step}", f"with artifact step: {step}", steps=(step,))
 
 
 STEPS = Comparison(

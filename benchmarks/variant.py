@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,22 +92,17 @@ class Trained:
     outcome: Outcome
 
 
-def augmented(name: str, label: str, **changes: Any) -> Variant:
-    """Return a variant with another augmentation."""
+def changed(section: str, name: str, label: str, **changes: Any) -> Variant:
+    """Return a variant with other settings in one section of the recipe."""
     return Variant(
         name,
         label,
-        lambda recipe: replace(recipe, augmentation=replace(recipe.augmentation, **changes)),
+        lambda recipe: replace(recipe, **{section: replace(getattr(recipe, section), **changes)}),
     )
 
 
-def optimised(name: str, label: str, **changes: Any) -> Variant:
-    """Return a variant that learns otherwise."""
-    return Variant(
-        name,
-        label,
-        lambda recipe: replace(recipe, optimisation=replace(recipe.optimisation, **changes)),
-    )
+augmented = partial(changed, "augmentation")
+optimised = partial(changed, "optimisation")
 
 
 def add_comparison_options(parser: argparse.ArgumentParser, comparison: Comparison) -> None:

@@ -17,6 +17,8 @@ _M_MMAP_MAX = -4
 _BFLOAT16_SETS = ("amx_bf16",)
 #: What Lightning means by ``gpu``.
 _GPUS = ("cuda", "mps")
+#: Names that stand for others, and the processor, which any number of processes share.
+_UNCOUNTED = ("auto", "cpu", "gpu")
 
 
 def check_accelerator(name: str, *, devices: int = 1) -> None:
@@ -34,8 +36,10 @@ def check_accelerator(name: str, *, devices: int = 1) -> None:
         raise ConfigError(
             f"accelerator must be one that this machine has, {' or '.join(there)}, got {name!r}"
         )
-    meant = {"auto": there[1:], "gpu": _GPUS}.get(name, (name,))
-    for kind in set(meant) & set(there) - {"cpu", "gpu"}:
+    meant = {"auto": there, "gpu": _GPUS}.get(name, (name,))
+    for kind in there:
+        if kind not in meant or kind in _UNCOUNTED:
+            continue
         count = AcceleratorRegistry[kind]["accelerator"].auto_device_count()
         if devices > count:
             raise ConfigError(f"devices must be at most {count}, so many {kind} are here")

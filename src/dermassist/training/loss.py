@@ -13,12 +13,12 @@ from dermassist.config import DistillationSection, OptimisationSection
 class LesionLoss(nn.Module):
     """Weighted, smoothed cross-entropy of logits ``(N, 7)`` and labels ``(N,)``, 0 to 6.
 
-    Without ``weighted_smoothing`` an image's whole loss weighs as much as its class, whatever the
-    share that smoothing gives the others: the loss of a certain nevus is least at probabilities of
-    0.957 for NV and 0.007 for each other class. With it both together are PyTorch's
-    (``torch.nn.CrossEntropyLoss``): that share is multiplied by the weight of the class that gets
-    it, and so goes to rare classes above all. Under ``configs/ship.toml`` the loss of a certain
-    nevus is then least at 0.778 for NV, 0.066 for DF, 0.059 for VASC and 0.036 for AKIEC.
+    With ``weighted_smoothing`` both together are PyTorch's (``torch.nn.CrossEntropyLoss``): the
+    share that smoothing gives a class is multiplied by that class's weight, and so goes to rare
+    classes above all. Under ``configs/ship.toml`` the loss of a certain nevus is least at
+    probabilities of 0.778 for NV, 0.066 for DF, 0.059 for VASC and 0.036 for AKIEC. Without it the
+    whole loss of an image weighs as much as its class, and would be least there at 0.957 for NV and
+    0.007 for each other class. The networks that ship were trained with it.
 
     Args:
         settings: class weights, smoothing and adjustment.
