@@ -67,6 +67,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "memetic-rank": partial(saved.written, "memetic/rank"),
     "memetic-whole": partial(saved.written, "memetic/whole"),
     "calibration-interval": partial(saved.written, "calibration_interval"),
+    "precision": partial(saved.written, "precision"),
     "two-recipes": partial(saved.written, "two_recipes"),
     "table-four": partial(saved.written, "table_four"),
     "performance": shipped.performance,

@@ -165,28 +165,60 @@ def check_tested(
         path = description_path(results, trial.name)
         try:
             training = json.loads(path.read_text(encoding="utf-8"))["training"]
-            found = TrainingConfig.from_dict(training["config"], where=str(path))
-            origin = training["origin"]
-            same = (found, training["weights"], "teacher" in origin) == (recipe, weights, taught)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: does not say how it was trained ({error!r:.200})") from error
-        if not same:
+        check_trained(
+            training, trial, where=path, recipe=recipe, weights=weights, taught=taught, start=start
+        )
+
+
+def check_trained(
+    training: Any,
+    trial: Trial,
+    *,
+    where: Path,
+    recipe: TrainingConfig,
+    weights: str,
+    taught: bool,
+    start: str | None = None,
+) -> None:
+    """Refuse a training that is not what a protocol would make of one of its trials.
+
+    Args:
+        training: what is said of it, in a model's manifest or beside a trial's answers.
+        trial: that it should be of.
+        where: it is said, for messages.
+        recipe: as in ``check_tested``, and so are the others.
+        weights: of the training that were kept.
+        taught: whether it should have had a teacher.
+        start: the start weights.
+
+    Raises:
+        DataError: as in ``check_tested``.
+    """
+    try:
+        found = TrainingConfig.from_dict(training["config"], where=str(where))
+        origin = training["origin"]
+        same = (found, training["weights"], "teacher" in origin) == (recipe, weights, taught)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{where}: does not say how it was trained ({error!r:.200})") from error
+    if not same:
+        raise DataError(
+            f"{where}: was made with another recipe, other weights or another kind of teacher; "
+            "give the same, or another --results and --runs"
+        )
+    for key, wanted in trial.origin.items():
+        if origin.get(key) != wanted:
             raise DataError(
-                f"{path}: was made with another recipe, other weights or another kind of teacher; "
-                "give the same, or another --results and --runs"
+                f"{where}: its {key} is {origin.get(key)}, not {wanted}; give another --results "
+                "and --runs"
             )
-        for key, wanted in trial.origin.items():
-            if origin.get(key) != wanted:
-                raise DataError(
-                    f"{path}: its {key} is {origin.get(key)}, not {wanted}; give another --results "
-                    "and --runs"
-                )
-        started = origin.get("initial_weights")
-        if start not in {None, started}:
-            raise DataError(
-                f"{path}: started from {started}, not from {start}; give the same --init, or "
-                "another --results and --runs"
-            )
+    started = origin.get("initial_weights")
+    if start not in {None, started}:
+        raise DataError(
+            f"{where}: started from {started}, not from {start}; give the same --init, or "
+            "another --results and --runs"
+        )
 
 
 def read_predictions(name: str, results: Path, *, splits: Splits | None = None) -> PredictionTable:

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,9 +19,11 @@ from dermassist.config import TrainingConfig
 from dermassist.data.cache import FieldCache
 from dermassist.data.protocol import Trial
 from dermassist.decisions import prediction_table
+from dermassist.errors import DataError
 from dermassist.inference.classifier import Classifier
 from dermassist.lock import InUseError
 from dermassist.model.bundle import Bundle
+from dermassist.model.manifest import Manifest
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import load_weights, read_weights
 from dermassist.pooling import description_path, is_tested, table_path
@@ -138,13 +141,33 @@ def answer_trial(
         advance: called with the number of images read since the last call.
     """
     bundle = _publish(trial, bench, run, advance)
+    answer_with(bundle, trial, results, pixel_aspect=bench.pixel_aspect, advance=advance)
+
+
+def answer_with(
+    bundle: Bundle,
+    trial: Trial,
+    results: Path,
+    *,
+    pixel_aspect: float,
+    advance: Callable[[int], None] | None = None,
+) -> None:
+    """Answer a trial's test images with a model that was trained on it, and write the answers.
+
+    Args:
+        bundle: of the trial; ``pooling.check_trained`` says whether it is.
+        trial: which images.
+        results: folder that receives ``NAME.csv`` and, last, ``NAME.json``.
+        pixel_aspect: of the data set.
+        advance: called with the number of images read since the last call.
+    """
     answers = answer_records(
-        trial.test, Classifier(bundle), pixel_aspect=bench.pixel_aspect, advance=advance
+        trial.test, Classifier(bundle), pixel_aspect=pixel_aspect, advance=advance
     )
     table = prediction_table(answers, bundle.manifest).to_csv()
     description = {
         "trial": trial.name,
-        "training": bundle.manifest.training,
+        "training": described_training(bundle.manifest),
         "temperature": bundle.manifest.temperature,
         "graph_sha256": bundle.manifest.files["model.onnx"].sha256,
         "test_images": len(trial.test),
@@ -152,6 +175,24 @@ def answer_trial(
     }
     write_text(table_path(results, trial.name), table)
     write_text(description_path(results, trial.name), json.dumps(description, indent=1) + "\n")
+
+
+def described_training(manifest: Manifest) -> dict[str, Any]:
+    """Return how a model was trained, with the preprocessing that it answers with as its recipe's.
+
+    Its export may enlarge the network's view, which no step of a training does; the recipe that it
+    is compared with names the enlargement.
+
+    Raises:
+        ConfigError: the recipe that its manifest states is none.
+        DataError: the manifest states none.
+    """
+    try:
+        config = TrainingConfig.from_dict(manifest.training["config"], where=manifest.name)
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{manifest.name}: does not say how it was trained ({error!r})") from error
+    recipe = replace(config, preprocessing=manifest.preprocessing)
+    return {**manifest.training, "config": recipe.to_dict()}
 
 
 def _publish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from dermassist.data.ham10000 import Record
 from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import make_splits
 from dermassist.diagnosis import DIAGNOSES
+from dermassist.errors import DataError
+from dermassist.imaging.geometry import Preprocessing
 from dermassist.model.bundle import Bundle
 from dermassist.model.network import MobileNetV2
 from dermassist.model.weights import write_weights
@@ -81,3 +84,21 @@ def test_a_trial_s_network_is_calibrated_by_validation(
     assert given["material"] == Material(trial.train, trial.validation, SQUEEZED)
     assert given["head"].equal(networks[weights].head.weight)
     assert given["training"] == {"seed": 5, "weights": weights}
+
+
+def test_a_model_s_recipe_is_that_of_its_training_with_the_view_it_answers_with() -> None:
+    recipe = TrainingConfig()
+    served = replace(recipe.preprocessing, network_px=256)
+    training = {"config": recipe.to_dict(), "weights": "last", "origin": {"fold": 1}}
+    manifest = tiny_manifest(preprocessing=served, training=training)
+    described = module.described_training(manifest)
+    assert described == {**training, "config": replace(recipe, preprocessing=served).to_dict()}
+    assert described != training
+    assert manifest.training == training
+
+
+@pytest.mark.parametrize("training", [{}, {"config": None}])
+def test_a_model_that_does_not_say_how_it_was_trained_is_refused(training: dict[str, Any]) -> None:
+    manifest = tiny_manifest(preprocessing=Preprocessing(), training=training)
+    with pytest.raises(DataError, match="does not say how it was trained"):
+        module.described_training(manifest)

@@ -7,8 +7,9 @@ table 2; the head is section VII-B of the DermAssist paper. Tensor names are tor
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 INPUT_CHANNELS = 3
@@ -38,12 +39,69 @@ STAGES = (
 FEATURE_LAYERS = 2 + sum(stage.blocks for stage in STAGES)
 
 
+class _InputGradientInFloat32(torch.autograd.Function):
+    """A convolution whose gradient by its input is computed in float32, whatever it computes in."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: Any, padding: Any, groups: int) -> Any:
+        ctx.save_for_backward(x, weight)
+        ctx.settings = (stride, padding, groups)
+        return nn.functional.conv2d(x, weight, None, stride, padding, groups=groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        by_input = by_weight = None
+        if ctx.needs_input_grad[0]:
+            # Of the input its shape and layout are looked at here, not a number.
+            like = torch.empty_like(x, dtype=torch.float32)
+            exact = _gradients(gradient.float(), like, weight.float(), *ctx.settings, by="input")
+            by_input = exact.to(x.dtype)
+        if ctx.needs_input_grad[1]:
+            by_weight = _gradients(gradient, x, weight, *ctx.settings, by="weight")
+        return by_input, by_weight, None, None, None
+
+
+def _gradients(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: Any, padding: Any, groups: int, *, by: str
+) -> Tensor:
+    """Return the gradient of a convolution by its ``input`` or its ``weight``."""
+    both: list[Tensor] = torch.ops.aten.convolution_backward(
+        *(gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), groups),
+        (by == "input", by == "weight", False),
+    )
+    return both[0 if by == "input" else 1]
+
+
+class StridedDepthwise(nn.Conv2d):
+    """A depthwise convolution with a stride, whose training in bfloat16 is fast on a processor.
+
+    There, PyTorch's gradient by the input of such a layer is many times slower in bfloat16 than in
+    float32, and four of them took a third of a training step (``docs/experiments.md``). It is taken
+    in float32 here. Outside of training under autocast on a processor this is PyTorch's layer.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of ``x``."""
+        on_processor = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        if not (on_processor and torch.is_grad_enabled()):
+            return super().forward(x)
+        dtype = torch.get_autocast_dtype("cpu")
+        apply: Any = _InputGradientInFloat32.apply
+        filtered: Tensor = apply(
+            x.to(dtype), self.weight.to(dtype), self.stride, self.padding, self.groups
+        )
+        return filtered
+
+
 def _convolution(
     channels_in: int, channels_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Return convolution, batch norm and ReLU6."""
+    layer = StridedDepthwise if groups > 1 and stride > 1 else nn.Conv2d
     return nn.Sequential(
-        nn.Conv2d(
+        layer(
             channels_in,
             channels_out,
             kernel,

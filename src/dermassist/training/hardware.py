@@ -12,9 +12,8 @@ from dermassist.errors import ConfigError
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
-#: Instruction sets with which bfloat16 trains faster than float32. AVX-512's is not one of them:
-#: with it alone, MobileNetV2 at 224 px trained at 66 images/s, in float32 at 74.
-_BFLOAT16_SETS = ("amx_bf16",)
+#: Instruction sets with which bfloat16 trains faster than float32 (``docs/experiments.md``).
+_BFLOAT16_SETS = ("amx_bf16", "avx512_bf16")
 #: What Lightning means by ``gpu``.
 _GPUS = ("cuda", "mps")
 #: Names that stand for others, and the processor, which any number of processes share.
@@ -60,8 +59,8 @@ def trainer_precision(wanted: str, accelerator: str = "auto") -> str:
 
     Args:
         wanted: ``mixed`` or ``float32``. Mixed precision is used on CUDA devices and on
-            processors with bfloat16 matrix instructions; elsewhere it would be many times
-            slower, and training runs in float32. The run's record says which.
+            processors with bfloat16 instructions; elsewhere it would be many times slower, and
+            training runs in float32. The run's record says which.
         accelerator: Lightning's name of what trains; ``cpu`` leaves a CUDA device aside.
     """
     on_cuda = accelerator != "cpu" and torch.cuda.is_available()
@@ -71,7 +70,7 @@ def trainer_precision(wanted: str, accelerator: str = "auto") -> str:
 
 
 def computes_bfloat16() -> bool:
-    """Tell whether the processor has bfloat16 matrix instructions."""
+    """Tell whether the processor has instructions that multiply bfloat16."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in _BFLOAT16_SETS)
 

@@ -349,3 +349,38 @@ def test_every_trial_learns_from_its_own_teacher(run: Run, material: Path, fold0
     )
     assert outcome.status == ExitStatus.MODEL
     assert "runs/lesion/fold1/model: holds no model" in outcome.complaint
+
+
+def test_a_model_that_was_trained_before_answers_its_trial(
+    run: Run, material: Path, fold0: None
+) -> None:
+    given = ("--model", "runs/lesion/fold0/model", "--runs", "unused", "--results", "again")
+    outcome = call(run, material, "lesion", "--only", "fold0", *given)
+    assert outcome.status == 0, outcome.err
+    for name in ("lesion.json", "lesion/fold0.csv", "lesion/fold0.json"):
+        assert (Path("again") / name).read_bytes() == (Path("results") / name).read_bytes()
+    assert not Path("unused").exists()
+    # What was tested is left as it is, and a message says so.
+    outcome = call(run, material, "lesion", "--only", "fold0", *given)
+    assert "fold0: tested before" in outcome.err
+
+
+def test_a_model_of_another_trial_or_recipe_is_refused_before_anything_is_written(
+    run: Run, material: Path, fold0: None, tmp_path: Path
+) -> None:
+    given = ("--model", "runs/lesion/fold0/model", "--results", "again")
+    for arguments in (("lesion", "--only", "fold1"), ("source",)):
+        outcome = call(run, material, *arguments, *given)
+        assert outcome.status == ExitStatus.CONFIG
+        assert "was trained on none of the trials asked for" in outcome.complaint
+    other = tmp_path / "start.safetensors"
+    save_file({k: v + 1 for k, v in MobileNetV2().state_dict().items()}, other)
+    outcome = call(run, material, "lesion", "--only", "fold0", *given, init=other)
+    assert outcome.status == ExitStatus.DATA
+    assert "runs/lesion/fold0/model: started from start.safetensors" in outcome.complaint
+    outcome = call(run, material, "lesion", "--only", "fold0", *given, "--weights", "best")
+    assert outcome.status == ExitStatus.DATA
+    assert "runs/lesion/fold0/model: was made with another recipe, other weights" in (
+        outcome.complaint
+    )
+    assert not Path("again").exists()

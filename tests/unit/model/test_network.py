@@ -8,6 +8,7 @@ from dermassist.model.network import (
     FEATURE_LAYERS,
     STAGES,
     MobileNetV2,
+    StridedDepthwise,
     freeze_layers,
     frozen_modules,
 )
@@ -64,3 +65,55 @@ def test_an_impossible_number_of_frozen_layers_is_refused(count: int) -> None:
     for function in (freeze_layers, frozen_modules):
         with pytest.raises(ValueError, match=f"frozen_layers must be 0 to 19, got {count}"):
             function(MobileNetV2(), count)
+
+
+@pytest.fixture
+def strided() -> StridedDepthwise:
+    """A layer as the network has four."""
+    torch.manual_seed(0)
+    return StridedDepthwise(16, 16, 3, stride=2, padding=1, groups=16, bias=False)
+
+
+def gradients(
+    layer: torch.nn.Conv2d, x: torch.Tensor, upstream: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the gradients of a layer by its input and its weight."""
+    seen = x.clone().requires_grad_()
+    by_input, by_weight = torch.autograd.grad(layer(seen), (seen, layer.weight), upstream)
+    return by_input, by_weight
+
+
+def test_every_strided_depthwise_layer_is_one_that_trains_fast() -> None:
+    layers = [m for m in MobileNetV2().modules() if isinstance(m, torch.nn.Conv2d)]
+    found = [type(m) is StridedDepthwise for m in layers]
+    assert found == [m.groups > 1 and m.stride == (2, 2) for m in layers]
+    assert sum(found) == 4
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_in_bfloat16_its_gradient_by_the_input_is_the_one_of_float32(
+    strided: StridedDepthwise, size: int
+) -> None:
+    # Numbers that bfloat16 holds exactly, so that only what is computed differs.
+    x = torch.randn(2, 16, size, size).bfloat16().float()
+    with torch.no_grad():
+        strided.weight.copy_(strided.weight.bfloat16().float())
+    upstream = torch.randn(2, 16, (size + 1) // 2, (size + 1) // 2).bfloat16()
+    by_input, by_weight = gradients(strided, x, upstream.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        answered = strided(x)
+        mixed_input, mixed_weight = gradients(strided, x, upstream)
+    assert answered.dtype == torch.bfloat16
+    assert torch.equal(answered, strided(x).bfloat16())
+    assert torch.equal(mixed_input, by_input.bfloat16().float())
+    assert torch.allclose(mixed_weight, by_weight, rtol=1e-2, atol=1e-2)
+
+
+def test_a_frozen_strided_layer_passes_gradients_on(strided: StridedDepthwise) -> None:
+    x = torch.randn(2, 16, 8, 8, requires_grad=True)
+    strided.weight.requires_grad_(False)
+    with torch.autocast("cpu", torch.bfloat16):
+        strided(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+    assert strided.weight.grad is None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator, XLAAccelerator
 
 from dermassist.errors import ConfigError
-from dermassist.training.hardware import accelerators, check_accelerator
+from dermassist.training.hardware import accelerators, check_accelerator, trainer_precision
 
 
 @pytest.fixture
@@ -62,3 +63,21 @@ def test_no_more_gpus_are_taken_than_there_are(machine: dict[str, bool], name: s
 def test_a_processor_takes_any_number_of_processes(machine: dict[str, bool], name: str) -> None:
     assert not any(machine.values())
     check_accelerator(name, devices=9)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": False, "avx512_bf16": False, "avx512_f": True}, "32-true"),
+        # As PyTorch reports of another architecture.
+        ({}, "32-true"),
+    ],
+)
+def test_mixed_precision_is_for_processors_that_multiply_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, instructions: dict[str, bool], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    assert trainer_precision("mixed", "cpu") == expected
+    assert trainer_precision("float32", "cpu") == "32-true"

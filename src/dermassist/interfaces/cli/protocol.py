@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dermassist.config import TrainingConfig
     from dermassist.data.ham10000 import Ham10000
     from dermassist.data.protocol import Trial
+    from dermassist.model.bundle import Bundle
     from dermassist.training.run import RunSettings
     from dermassist.trial import Bench
 
@@ -75,6 +76,14 @@ def protocol(
             readable=False,
         ),
     ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A bundle that was trained on one of the trials by this recipe: it answers that "
+            "trial's test images, and none is trained for them.",
+            readable=False,
+        ),
+    ] = None,
     weights: Annotated[
         str, typer.Option(help="'last' epoch, or 'best' by validation macro F1.")
     ] = "last",
@@ -92,8 +101,9 @@ def protocol(
     from dermassist.data.ham10000 import read_ham10000  # noqa: PLC0415
     from dermassist.data.protocol import trials  # noqa: PLC0415
     from dermassist.data.split import read_splits  # noqa: PLC0415
-    from dermassist.pooling import check_tested, is_tested  # noqa: PLC0415
+    from dermassist.pooling import check_tested, check_trained, is_tested  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
+    from dermassist.trial import answer_with, described_training  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
@@ -115,11 +125,29 @@ def protocol(
     due = [trial for trial in wanted if trial not in tested]
     start = describe_init(init) if due else None
     check(tested, start=start)
+    ready = _ready(model or [], wanted)
+    for trial, bundle in ready:
+        check_trained(
+            described_training(bundle.manifest),
+            trial,
+            where=bundle.directory,
+            recipe=recipe,
+            weights=weights,
+            taught=teachers is not None,
+            start=start,
+        )
     for trial in (trial for trial in wanted if trial not in due):
         remark(
             f"{trial.name}: tested before, not trained again; give another --results and --runs "
             "to train"
         )
+    for trial, bundle in ready:
+        if trial in due:
+            with progress(trial.name, len(trial.test)) as advance:
+                answer_with(
+                    bundle, trial, place, pixel_aspect=dataset.pixel_aspect, advance=advance
+                )
+            due.remove(trial)
     if due:
         bench = _bench(recipe, dataset, due, init=init, weights=weights, cache=cache)
         bench = replace(bench, teachers=teachers)
@@ -132,9 +160,9 @@ def protocol(
                 tell=None if watched or as_json else partial(_remark_of, trial.name),
             )
             _run_trial(trial, bench, run, place)
-        # Another command may have tested some in the meantime, with a recipe of its own.
-        tested = [trial for trial in every if is_tested(trial, place)]
-        check(tested, start=start)
+    # Another command may have tested some in the meantime, with a recipe of its own.
+    tested = [trial for trial in every if is_tested(trial, place)]
+    check(tested, start=start)
     if not tested:
         raise DataError("no trial is tested yet; other processes are at those asked for")
     _report(tested, place, results / f"{name.value}.json", of=len(every), as_json=as_json)
@@ -166,6 +194,21 @@ def _wanted(every: Sequence[Trial], only: list[str] | None) -> list[Trial]:
     if unknown:
         raise ConfigError(f"--only must name trials among {', '.join(names)}, got {min(unknown)}")
     return [trial for trial in every if not only or trial.name in only]
+
+
+def _ready(models: Sequence[Path], wanted: Sequence[Trial]) -> list[tuple[Trial, Bundle]]:
+    """Return models that were trained before, each with its trial."""
+    from dermassist.model.bundle import read_bundle  # noqa: PLC0415
+
+    ready = []
+    for path in models:
+        bundle = read_bundle(path)
+        origin = bundle.manifest.training.get("origin", {})
+        of = [t for t in wanted if all(origin.get(k) == v for k, v in t.origin.items())]
+        if not of:
+            raise ConfigError(f"--model {path}: was trained on none of the trials asked for")
+        ready.append((of[0], bundle))
+    return ready
 
 
 def _bench(
