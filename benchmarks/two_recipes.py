@@ -1,10 +1,10 @@
-"""The network that ships beside fold 0's of the protocols: the same test images, answered by both.
+"""The recipe of the network that ships beside the one of other protocols: the same test images.
 
     python -m benchmarks.two_recipes
 
-They were trained by ``configs/ship.toml`` and ``configs/swift.toml`` on the same training images.
-It needs ``results/ship`` and ``results/lesion``, as ``dermassist evaluate --answers`` and
-``dermassist protocol`` write them, and no images. Writes ``two_recipes.json`` and ``.md``.
+Networks of ``configs/ship.toml`` and of ``configs/swift.toml`` were trained on the same images of
+each lesion-grouped fold. It needs ``results/ship/lesion`` and ``results/lesion``, as ``dermassist
+protocol`` writes them, and no images. Writes ``two_recipes.json`` and ``.md``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from benchmarks.variant import MEASURES, signed
 
-from dermassist.data.split import read_splits
+from dermassist.data.split import FOLDS, read_splits
 from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
-from dermassist.evaluation.prediction_table import PredictionTable
+from dermassist.evaluation.prediction_table import pooled
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.interfaces.cli.option import DEFAULT_SPLITS
 from dermassist.pooling import read_predictions
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dermassist.evaluation.array import FloatArray
     from dermassist.evaluation.bootstrap import Bootstrap
+    from dermassist.evaluation.prediction_table import PredictionTable
 
 _SEED = 0
 
@@ -43,9 +44,11 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, default=DEFAULT_SPLITS)
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
-    shipped = PredictionTable.read(options.results / "ship" / "plain.csv")
     splits = read_splits(options.splits)
-    swift = read_predictions("fold0", options.results / "lesion", splits=splits)
+    shipped, swift = (
+        pooled([read_predictions(f"fold{k}", folder, splits=splits) for k in range(FOLDS)])
+        for folder in (options.results / "ship" / "lesion", options.results / "lesion")
+    )
     lesion_of = {a.image_id: a.lesion_id for a in splits.assignments}
     drawn = compare(shipped, swift, lesion_of)
     document = {name: to_document(drawn.estimate(name)) for name in drawn.values}
@@ -60,7 +63,7 @@ def compare(
     """Return every measure of both, and ``difference/``, *swift* less *ship*, by lesion.
 
     Args:
-        shipped: answers of the one network.
+        shipped: answers of networks of the one recipe.
         swift: of the other, to the same images in any order.
         lesion_of: the lesion of each image.
 
@@ -69,7 +72,7 @@ def compare(
     """
     place = {image: k for k, image in enumerate(swift.images)}
     if set(place) != set(shipped.images):
-        raise DataError("the two networks answered other images; test them on the same fold")
+        raise DataError("the two recipes answered other images; test them on the same folds")
     same = [place[image] for image in shipped.images]
     answers = {"ship": shipped.probabilities, "swift": swift.probabilities[same]}
 
@@ -88,19 +91,19 @@ def compare(
 
 
 def to_table(drawn: Bootstrap, *, images: int) -> Table:
-    """Return both networks' figures and their difference."""
+    """Return both recipes' figures and their difference."""
     rows = [
         (f"`{name}.toml`", *(format_estimate(drawn.estimate(f"{name}/{key}")) for key in MEASURES))
         for name in ("ship", "swift")
     ]
     differences = (signed(drawn.estimate(f"difference/{key}")) for key in MEASURES)
     note = (
-        f"{images} test images of fold 0, 95 % intervals by lesion, differences image by image. "
-        "One training each: the intervals do not hold the scatter of seeds."
+        f"{images} test images of {FOLDS} folds, 95 % intervals by lesion, differences image by "
+        "image. One training for each fold: the intervals do not hold the scatter of seeds."
     )
     header = ("Recipe", *MEASURES.values())
     rows.append(("`swift.toml` less `ship.toml`", *differences))
-    return Table("One network of each recipe", header, tuple(rows), (note,))
+    return Table(f"{FOLDS} networks of each recipe, answers pooled", header, tuple(rows), (note,))
 
 
 if __name__ == "__main__":

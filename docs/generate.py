@@ -94,6 +94,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training-speed": measurement.training_speed,
     "protocol-comparison": protocols.protocol_comparison,
     "lesion-protocol": protocols.lesion_protocol,
+    "lesion-swift": protocols.lesion_swift,
     "source-gap": sources.source_gap,
     "source-protocol": protocols.source_protocol,
     "paper-protocol": paper.paper_protocol,

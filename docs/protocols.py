@@ -37,24 +37,28 @@ PEER = (
     "Cureeeeeeee/CNN-Based-Skin-Lesion-Classification-for-Early-Skin-Cancer-Detection), "
     "lesion-grouped"
 )
+#: Recipes, as tables name them.
+SHIP, SWIFT = "`ship.toml`", "`swift.toml`"
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "calibration_error")
 
 
 def protocol_comparison() -> str:
     """The few numbers of every protocol, beside those of others."""
     header = (
-        *("Protocol", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC"),
+        *("Protocol", "Recipe", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC"),
         *("ECE of all answers together", "ECE of a network's own answers, mean"),
     )
-    rows: list[tuple[str, ...]] = []
-    lesion = saved.protocol("lesion")
-    label = f"lesion, {_pooled(lesion)} pooled"
-    rows.append((*_compared(label, lesion.report.summary), _mean_own_error(lesion.each)))
+    shipped, swift = saved.protocol(saved.SHIPPED_LESION), saved.protocol("lesion")
+    rows: list[tuple[str, ...]] = [_row(f"lesion, {_pooled(shipped)} pooled", SHIP, shipped)]
     rows += [
-        (*_compared(f"lesion, {trial.name} alone", trial.summary), _mean_own_error([trial]))
-        for trial in lesion.each
-        if trial.name == "fold0"
+        _with_recipe(
+            (*_compared("lesion, fold 0: the network that ships", t.summary), _mean_own_error([t])),
+            SHIP,
+        )
+        for t in shipped.each
+        if t.name == "fold0"
     ]
+    rows.append(_row(f"lesion, {_pooled(swift)} pooled", SWIFT, swift))
     for name, label in (
         ("source", "source left out"),
         ("paper", "paper: leaks (38 % of the test lesions were trained on)"),
@@ -62,18 +66,15 @@ def protocol_comparison() -> str:
         if (saved.ROOT / "results" / f"{name}.json").is_file():
             figures = saved.protocol(name)
             pooled = "" if figures.trials_of_protocol == 1 else f", {_pooled(figures)} pooled"
-            compared = _compared(f"{label}{pooled}", figures.report.summary)
-            # Its temperature was fitted on images that it reports.
-            rows.append(
-                (*compared[:-1], "", "")
-                if name == "paper"
-                else (*compared, _mean_own_error(figures.each))
-            )
+            row = _row(f"{label}{pooled}", SWIFT, figures)
+            # The temperature of the paper's was fitted on images that it reports.
+            rows.append((*row[:-2], "", "") if name == "paper" else row)
         else:
-            rows.append((label, *[NOT_MEASURED] * (len(header) - 1)))
+            rows.append((label, SWIFT, *[NOT_MEASURED] * (len(header) - 2)))
     rows += [
-        ("the paper's own claim, image-level", "", PAPER_ACCURACY, "", PAPER_MACRO_F1, *[""] * 3),
-        (PEER, "1734", "0.836", "0.803", "0.741", *[""] * 3),
+        ("the paper's own claim, image-level", *[""] * 2, PAPER_ACCURACY, "", PAPER_MACRO_F1)
+        + ("",) * 3,
+        (PEER, "", "1734", "0.836", "0.803", "0.741", *[""] * 3),
     ]
     title = "One MobileNetV2, no test-time augmentation, values with 95 % intervals by lesion"
     notes = (
@@ -87,16 +88,36 @@ def protocol_comparison() -> str:
     return render_markdown(Table(title, header, tuple(rows), notes))
 
 
+def _row(label: str, recipe: str, figures: ProtocolFigures) -> tuple[str, ...]:
+    cells = _compared(label, figures.report.summary)
+    return _with_recipe((*cells, _mean_own_error(figures.each)), recipe)
+
+
+def _with_recipe(cells: tuple[str, ...], recipe: str) -> tuple[str, ...]:
+    return (cells[0], recipe, *cells[1:])
+
+
 def _mean_own_error(trials: Sequence[TrialFigures]) -> str:
     errors = [trial.summary.overall.calibration_error.value for trial in trials]
     return f"{np.mean(errors):.3f}"
 
 
 def lesion_protocol() -> str:
-    """Every table of the lesion-grouped folds."""
-    figures = saved.protocol("lesion")
+    """Every table of the lesion-grouped folds, with the recipe of the network that ships."""
+    figures = saved.protocol(saved.SHIPPED_LESION)
     return "\n\n".join(
         [_each(figures), _own_errors(figures), _every_table(figures), subgroups(figures.report)]
+    )
+
+
+def lesion_swift() -> str:
+    """The lesion-grouped folds with the recipe of the other protocols."""
+    figures = saved.protocol("lesion")
+    report = figures.report
+    title = f"Overall{pooled_title(len(figures.each))}"
+    tables = (overall_table(report, title=title), class_table(report), confusion_table(report))
+    return "\n\n".join(
+        [_each(figures), _own_errors(figures), *(render_markdown(table) for table in tables)]
     )
 
 

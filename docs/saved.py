@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).parent.parent
+#: The lesion-grouped folds with the recipe of the network that ships; ``protocol`` finds them.
+SHIPPED_LESION = "ship/lesion"
 #: Protocols and the network that ships are measured on at least as many images.
 COUNTED_IMAGES = 2003
 
