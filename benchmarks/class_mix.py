@@ -20,7 +20,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from benchmarks.own_trial import trial_of_model
@@ -43,7 +43,9 @@ from dermassist.interfaces.cli.option import DEFAULT_SPLITS
 from dermassist.storage import write_text
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
 
 #: How often the log shares of the classes are added; ``None`` is fitted.
 STRENGTHS: dict[str, float | None] = {
@@ -57,6 +59,22 @@ PARTS = 5
 _SEED = 0
 #: Beyond 1 more would be undone than a loss of equal classes can have done.
 STRENGTH_RANGE = (0.0, 1.0)
+
+
+class Answered(Protocol):
+    """Images with their lesions, and what a network said of them."""
+
+    @property
+    def labels(self) -> IntArray:
+        """True diagnoses ``(n,)``, 0 to 6."""
+
+    @property
+    def lesions(self) -> NDArray[np.str_]:
+        """Lesion of each image ``(n,)``."""
+
+    @property
+    def logits(self) -> FloatArray:
+        """What the network said, ``(n, 7)``."""
 
 
 def main() -> None:
@@ -87,21 +105,14 @@ def write(answers: Answers, shares: FloatArray, results: Path, *, graph_sha256: 
     restored = {
         name: cross_fitted(answers, shares, strength) for name, strength in STRENGTHS.items()
     }
-    drawn = compare(answers, restored)
-    base, *others = STRENGTHS
-    rows = [(base, *(format_estimate(drawn.estimate(f"{base}/{key}")) for key in COLUMNS))]
-    rows += [
-        (name, *(signed(drawn.estimate(f"{name}/difference/{key}")) for key in COLUMNS))
-        for name in others
-    ]
+    drawn = compare(answers.labels, answers.lesions, restored)
     fit = fit_class_mix(answers.labels, answers.logits, shares)
     note = (
         f"{len(answers.records)} validation images, 95 % intervals by lesion. The first row holds "
         f"figures, the others differences from it. Fitted to all of them the strength is "
         f"{fit.strength:.2f}."
     )
-    header = ("What is added to the scaled logits", *COLUMNS.values())
-    table = Table("Undoing the class weights", header, tuple(rows), (note,))
+    table = to_table("Undoing the class weights", drawn, tuple(restored), note)
     document = {
         "graph_sha256": graph_sha256,
         "strength": fit.strength,
@@ -111,7 +122,19 @@ def write(answers: Answers, shares: FloatArray, results: Path, *, graph_sha256: 
     write_text(results / "class_mix.md", render_markdown(table) + "\n")
 
 
-def cross_fitted(answers: Answers, shares: FloatArray, strength: float | None) -> FloatArray:
+def to_table(title: str, drawn: Bootstrap, names: tuple[str, ...], note: str) -> Table:
+    """Return figures of the first of ``names``, and how the others differ from it."""
+    base, *others = names
+    rows = [(base, *(format_estimate(drawn.estimate(f"{base}/{key}")) for key in COLUMNS))]
+    rows += [
+        (name, *(signed(drawn.estimate(f"{name}/difference/{key}")) for key in COLUMNS))
+        for name in others
+    ]
+    header = ("What is added to the scaled logits", *COLUMNS.values())
+    return Table(title, header, tuple(rows), (note,))
+
+
+def cross_fitted(answers: Answered, shares: FloatArray, strength: float | None) -> FloatArray:
     """Return probabilities ``(n, 7)``; what those of a lesion rest on is fitted to others.
 
     Args:
@@ -132,12 +155,20 @@ def cross_fitted(answers: Answers, shares: FloatArray, strength: float | None) -
     return found
 
 
-def compare(answers: Answers, restored: dict[str, FloatArray]) -> Bootstrap:
-    """Return every measure of each, and its difference from the first, resampled by lesion."""
+def compare(
+    labels: IntArray, lesions: NDArray[np.str_], restored: Mapping[str, FloatArray]
+) -> Bootstrap:
+    """Return every measure of each, and its difference from the first, resampled by lesion.
+
+    Args:
+        labels: true diagnoses ``(n,)``.
+        lesions: of each image ``(n,)``.
+        restored: probabilities ``(n, 7)`` by what was done to them.
+    """
     base = next(iter(restored))
 
     def statistic(weights: FloatArray) -> dict[str, FloatArray]:
-        own = {name: _measures(answers.labels, p, weights) for name, p in restored.items()}
+        own = {name: _measures(labels, p, weights) for name, p in restored.items()}
         return {
             f"{name}/{key}": value for name, each in own.items() for key, value in each.items()
         } | {
@@ -146,7 +177,7 @@ def compare(answers: Answers, restored: dict[str, FloatArray]) -> Bootstrap:
             for key in COLUMNS
         }
 
-    return bootstrap(statistic, groups=answers.lesions, rng=np.random.default_rng(_SEED))
+    return bootstrap(statistic, groups=lesions, rng=np.random.default_rng(_SEED))
 
 
 def _measures(
