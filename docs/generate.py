@@ -67,6 +67,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "memetic-rank": partial(saved.written, "memetic/rank"),
     "memetic-whole": partial(saved.written, "memetic/whole"),
     "calibration-interval": partial(saved.written, "calibration_interval"),
+    "class-mix-validation": partial(saved.written, "class_mix_validation"),
+    "class-mix-test": partial(saved.written, "class_mix_test"),
     "precision": partial(saved.written, "precision"),
     "two-recipes": partial(saved.written, "two_recipes"),
     "table-four": partial(saved.written, "table_four"),
