@@ -115,7 +115,13 @@ def lesion_swift() -> str:
     figures = saved.protocol("lesion")
     report = figures.report
     title = f"Overall{pooled_title(len(figures.each))}"
-    tables = (overall_table(report, title=title), class_table(report), confusion_table(report))
+    error = report.summary.overall.calibration_error
+    tables = (
+        overall_table(report, title=title),
+        class_table(report),
+        confusion_table(report),
+        calibration_table(figures.error_before, error, networks=len(figures.each)),
+    )
     return "\n\n".join(
         [_each(figures), _own_errors(figures), *(render_markdown(table) for table in tables)]
     )
