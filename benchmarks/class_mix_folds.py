@@ -53,6 +53,8 @@ from dermassist.storage import replacing, write_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dermassist.data.split import Splits
+
 #: How often the log shares of the classes are added.
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 NONE, CHOSEN = "temperature alone", "as chosen by validation"
@@ -109,7 +111,7 @@ def main() -> None:
         if not kept.is_file():
             _answer(trial, kept, runs=options.runs, pixel_aspect=dataset.pixel_aspect)
         answers.append(_read(trial, kept, graph_sha256=graph["graph_sha256"]))
-    tests = [_tested(trial, place / "lesion") for trial in trials]
+    tests = [_tested(trial, place / "lesion", splits) for trial in trials]
     on_validation = figures_on_validation(answers)
     chosen = [
         choose(answers, without=frozenset(record.lesion_id for record in trial.test))
@@ -270,8 +272,8 @@ def _read(trial: Trial, kept: Path, *, graph_sha256: str) -> FoldAnswers:
     )
 
 
-def _tested(trial: Trial, place: Path) -> OnTest:
-    table = read_predictions(trial.name, place)
+def _tested(trial: Trial, place: Path, splits: Splits) -> OnTest:
+    table = read_predictions(trial.name, place, splits=splits)
     description = json.loads(description_path(place, trial.name).read_text(encoding="utf-8"))
     lesion_of = {record.image_id: record.lesion_id for record in trial.test}
     # A probability that the table rounds to nothing counts as half of its last decimal.

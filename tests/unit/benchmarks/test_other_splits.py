@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    ("main", "answers"), [(leak.main, "paper/paper"), (two_recipes.main, "lesion/fold0")]
+    ("main", "answers"), [(leak.main, "paper/paper"), (two_recipes.main, "ship/lesion/fold0")]
 )
 def test_answers_of_other_splits_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], answers: str
