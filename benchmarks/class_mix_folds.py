@@ -41,13 +41,12 @@ from dermassist.evaluation.array import FloatArray, IntArray
 from dermassist.evaluation.calibration import expected_calibration_error
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
-from dermassist.evaluation.prediction_table import DIGITS
 from dermassist.evaluation.table import render_markdown
 from dermassist.evaluation.temperature import apply_temperature
 from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.cli.option import DEFAULT_SPLITS
 from dermassist.model.bundle import read_bundle
-from dermassist.pooling import description_path, read_predictions
+from dermassist.pooling import description_path, kept_logits, read_predictions
 from dermassist.storage import replacing, write_text
 
 if TYPE_CHECKING:
@@ -276,12 +275,10 @@ def _tested(trial: Trial, place: Path, splits: Splits) -> OnTest:
     table = read_predictions(trial.name, place, splits=splits)
     description = json.loads(description_path(place, trial.name).read_text(encoding="utf-8"))
     lesion_of = {record.image_id: record.lesion_id for record in trial.test}
-    # A probability that the table rounds to nothing counts as half of its last decimal.
-    floor = 0.5 * 10.0**-DIGITS
     return OnTest(
         labels=table.labels,
         lesions=np.array([lesion_of[image] for image in table.images]),
-        logits=np.log(np.maximum(table.probabilities, floor)) * description["temperature"],
+        logits=kept_logits(table.probabilities, description["temperature"]),
     )
 
 

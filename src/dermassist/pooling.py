@@ -280,7 +280,9 @@ def summarise_trials(
     descriptions = [_read_description(trial.name, results) for trial in tested]
     raw = np.concatenate(
         [
-            _uncalibrated(part.probabilities, description["temperature"])
+            apply_temperature(
+                kept_logits(part.probabilities, description["temperature"]), temperature=1.0
+            )
             for part, description in zip(tables, descriptions, strict=True)
         ]
     )
@@ -349,14 +351,17 @@ def _figures_of_each(
         yield TrialFigures(trial.name, summary)
 
 
-def _uncalibrated(probabilities: FloatArray, temperature: float | None) -> FloatArray:
-    """Return what the network said before its temperature.
+def kept_logits(probabilities: FloatArray, temperature: float | None) -> FloatArray:
+    """Return logits ``(n, 7)`` of kept probabilities, up to a constant for each image.
 
     A softmax's temperature can be undone; a probability that the table rounds to nothing counts
     as half of the last decimal.
+
+    Args:
+        probabilities: of a prediction table ``(n, 7)``.
+        temperature: that they were made with; ``None`` for none.
     """
-    logits = np.log(np.maximum(probabilities, 0.5 * 10.0**-DIGITS)) * (temperature or 1.0)
-    return apply_temperature(logits, temperature=1.0)
+    return np.log(np.maximum(probabilities, 0.5 * 10.0**-DIGITS)) * (temperature or 1.0)
 
 
 def _check(report: EvaluationReport) -> None:
