@@ -166,7 +166,7 @@ def check_tested(
         try:
             training = json.loads(path.read_text(encoding="utf-8"))["training"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: does not say how it was trained ({error!r:.200})") from error
+            raise _untold(path, error) from error
         check_trained(
             training, trial, where=path, recipe=recipe, weights=weights, taught=taught, start=start
         )
@@ -201,7 +201,7 @@ def check_trained(
         origin = training["origin"]
         same = (found, training["weights"], "teacher" in origin) == (recipe, weights, taught)
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{where}: does not say how it was trained ({error!r:.200})") from error
+        raise _untold(where, error) from error
     if not same:
         raise DataError(
             f"{where}: was made with another recipe, other weights or another kind of teacher; "
@@ -219,6 +219,10 @@ def check_trained(
             f"{where}: started from {started}, not from {start}; give the same --init, or "
             "another --results and --runs"
         )
+
+
+def _untold(where: Path, error: Exception) -> DataError:
+    return DataError(f"{where}: does not say how it was trained ({error!r:.200})")
 
 
 def read_predictions(name: str, results: Path, *, splits: Splits | None = None) -> PredictionTable:
