@@ -21,7 +21,7 @@ from dermassist.errors import DataError
 from dermassist.imaging import Preprocessing, apply_steps, read_image, to_field
 from dermassist.storage import replacing, write_text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PIXELS_NAME = "fields.uint8"
 INDEX_NAME = "fields.json"
 

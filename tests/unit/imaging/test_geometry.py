@@ -39,6 +39,21 @@ def centroid(image: NDArray[np.uint8]) -> tuple[float, float]:
     return float((weight * x).sum() / weight.sum()), float((weight * y).sum() / weight.sum())
 
 
+def widened(image: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Resample the second axis; pixels beyond the border repeat it."""
+    old = image.shape[1]
+    place = (np.arange(width) + 0.5) * old / width - 0.5
+    left = np.floor(place).astype(int)
+    total = np.zeros((image.shape[0], width, image.shape[2]))
+    for step in (-1, 0, 1, 2):
+        distance = np.abs(place - left - step)
+        near = (1.25 * distance - 2.25) * distance**2 + 1.0
+        far = -0.75 * (((distance - 5.0) * distance + 8.0) * distance - 4.0)
+        weight = np.where(distance <= 1.0, near, far)
+        total += weight[None, :, None] * image[:, (left + step).clip(0, old - 1)]
+    return total
+
+
 # The field.
 
 
@@ -115,6 +130,35 @@ def test_reduced_decoding_keeps_the_proportions(width: int, height: int) -> None
     reduced = field_of(read_image(encoded, reduce_to_px=224))
 
     assert reduced.shape == field_of(read_image(encoded)).shape
+
+
+@pytest.mark.parametrize("width", [250, 299, 448])
+def test_widening_follows_cubic_curves_to_the_nearest_level(width: int) -> None:
+    """Keys' kernel with a = -3/4, in float64; OpenCV's bytes are not alike on all processors."""
+    square = np.random.default_rng(7).integers(0, 256, (224, 224, 3), np.uint8)
+    field = to_field(square, 224, pixel_aspect=width / 224)
+
+    exact = widened(square.astype(np.float64), width)
+    # Curves are laid in float32, which may round the other way halfway between two levels.
+    clear = np.abs(exact - np.floor(exact) - 0.5) > 0.01
+    assert field.shape == (224, width, 3)
+    np.testing.assert_array_equal(field[clear], np.rint(exact).clip(0, 255)[clear])
+    assert clear.mean() > 0.97
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_field_is_the_same_with_and_without_ipp_which_stays_as_it_was(allowed: bool) -> None:
+    square = np.random.default_rng(8).integers(0, 256, (224, 224, 3), np.uint8)
+    expected = to_field(square, 224, pixel_aspect=4 / 3)
+    before = cv2.ipp.useIPP()
+    try:
+        cv2.ipp.setUseIPP(allowed)
+        switched = cv2.ipp.useIPP()
+        field = to_field(square, 224, pixel_aspect=4 / 3)
+        assert cv2.ipp.useIPP() is switched
+    finally:
+        cv2.ipp.setUseIPP(before)
+    np.testing.assert_array_equal(field, expected)
 
 
 # The view.
