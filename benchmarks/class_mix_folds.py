@@ -21,6 +21,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from benchmarks.class_mix import (
@@ -253,11 +254,11 @@ def _answer(trial: Trial, kept: Path, *, runs: Path | None, pixel_aspect: float)
 
 def _read(trial: Trial, kept: Path, *, graph_sha256: str) -> FoldAnswers:
     try:
-        with np.load(kept, allow_pickle=False) as stored:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             images, logits, counts, graph = (
                 stored[name] for name in ("images", "logits", "counts", "graph_sha256")
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{kept}: cannot be read ({error}); remove it to answer again") from error
     if str(graph) != graph_sha256:
         raise DataError(f"{kept}: is of another network than {trial.name}'s test answers")

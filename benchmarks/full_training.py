@@ -33,7 +33,7 @@ from dermassist.data.split import read_splits
 from dermassist.errors import ConfigError, DermAssistError
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.interfaces.cli.output import progress
-from dermassist.interfaces.cli.train import describe_init, initial_weights
+from dermassist.interfaces.cli.train import initial_weights, start_origin
 from dermassist.pooling import (
     check_tested,
     is_tested,
@@ -45,7 +45,8 @@ from dermassist.tuning.result import STUDY_NAME
 from dermassist.tuning.space import hyperparameters_of, with_params
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 FOUND, DEFAULT = "found", "default"
 _LEAST_SEEDS = 3
@@ -90,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     dataset, splits = read_ham10000(options.data), read_splits(options.splits)
     trial = lesion_trial(dataset.records, splits, fold=options.fold)
     _check_search(options.found.with_name(STUDY_NAME), trial)
-    start = describe_init(options.init)
+    start = start_origin(options.init)
     _tested(jobs, trial, place, start)
     for job in jobs:
         own = job.of(trial)
@@ -113,7 +114,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tested(jobs: Sequence[Job], trial: Trial, place: Path, start: str) -> list[Job]:
+def _tested(jobs: Sequence[Job], trial: Trial, place: Path, start: Mapping[str, Any]) -> list[Job]:
     """Return the trainings that were tested.
 
     Raises:
@@ -121,8 +122,13 @@ def _tested(jobs: Sequence[Job], trial: Trial, place: Path, start: str) -> list[
     """
     tested = [job for job in jobs if is_tested(job.of(trial), place)]
     for job in tested:
+        own = job.of(trial)
         check_tested(
-            [job.of(trial)], place, recipe=job.recipe, weights="last", taught=False, start=start
+            *([own], place),
+            recipe=job.recipe,
+            weights="last",
+            taught=False,
+            starts={own.name: start},
         )
     return tested
 
@@ -174,7 +180,7 @@ def _train_and_test(
         cache=cache,
         pixel_aspect=dataset.pixel_aspect,
         initial_weights=initial_weights(options.init, trial.origin),
-        initial_description=describe_init(options.init),
+        start_origin=start_origin(options.init),
     )
     watched = sys.stdout.isatty()
     run = RunSettings(

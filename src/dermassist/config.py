@@ -14,7 +14,7 @@ from dermassist.imaging import Preprocessing
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Scheduler = Literal["plateau", "one_cycle"]
+Scheduler = Literal["plateau", "one_cycle", "constant"]
 Precision = Literal["mixed", "float32"]
 Framing = Literal["window", "random_resized_crop"]
 Mixing = Literal["none", "mixup", "cutmix"]
@@ -111,8 +111,9 @@ class OptimisationSection:
         weight_decay: decoupled; batch norms and biases are exempt unless ``decay_all``.
         decay_all: decay every parameter, as plain AdamW does.
         scheduler: ``plateau`` divides by ten when validation macro F1 stalls
-            (ReduceLROnPlateau), ``one_cycle`` warms up and anneals (Smith & Topin, 2019).
-        warmup_share: share of the steps that ``one_cycle`` warms up.
+            (ReduceLROnPlateau), ``one_cycle`` warms up and anneals (Smith & Topin, 2019),
+            ``constant`` warms up and stays.
+        warmup_share: share of the steps that ``one_cycle`` and ``constant`` warm up.
         class_weight_power: classes weigh ``frequency ** -power``, scaled to mean 1 over the
             images: 0 none, 0.5 square root, 1 balanced.
         logit_adjustment: adds this multiple of the log class frequencies to the logits in
@@ -122,6 +123,8 @@ class OptimisationSection:
             in PyTorch's ``CrossEntropyLoss``, instead of by that of the image; see ``LesionLoss``.
         layer_decay: a feature layer learns this much slower than the one after it; 1 is off.
         ema_decay: of the exponential moving average of the weights, a step; 0 is off.
+        averaged_share: share of the steps, the last ones, whose weights are averaged evenly
+            (Izmailov et al., UAI 2018); 0 is off, and so must ``ema_decay`` be above it.
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
         resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
             means the preprocessing's size throughout.
@@ -147,6 +150,7 @@ class OptimisationSection:
     weighted_smoothing: bool = field(default=True, metadata=_ADDED_LATER)
     layer_decay: float = 1.0
     ema_decay: float = 0.998
+    averaged_share: float = field(default=0.0, metadata=_ADDED_LATER)
     precision: Precision = "mixed"
     resolutions: tuple[tuple[float, int], ...] = ()
     freezing: tuple[tuple[float, int], ...] = ()
@@ -166,6 +170,9 @@ class OptimisationSection:
         check_range("layer_decay", self.layer_decay, low=0.1, high=1.0)
         check_range("label_smoothing", self.label_smoothing, low=0.0, below=1.0)
         check_range("ema_decay", self.ema_decay, low=0.0, below=1.0)
+        check_range("averaged_share", self.averaged_share, low=0.0, high=1.0)
+        if self.averaged_share and self.ema_decay:
+            raise ConfigError("averaged_share: weights are averaged in one way; set ema_decay to 0")
         check_range("seed", self.seed, low=0, high=LARGEST_SEED)
         _check_choice("scheduler", self.scheduler, get_args(Scheduler))
         _check_choice("precision", self.precision, get_args(Precision))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def check_tested(
     recipe: TrainingConfig,
     weights: str,
     taught: bool,
-    start: str | None = None,
+    starts: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Refuse to go on with answers that were made otherwise: pooled, they would describe nothing.
 
@@ -153,14 +153,15 @@ def check_tested(
         recipe: that the protocol is run with.
         weights: ``last`` epoch, or ``best``.
         taught: whether its networks have teachers.
-        start: the start weights of trials to come, as a run's record says them; ``None`` where none
-            are.
+        starts: what the records of these trials, and of trials to come, say of their start weights,
+            by trial; empty where none is to come.
 
     Raises:
         DataError: a trial was trained with another recipe, other weights of it were tested, its
-            answers are of another protocol, fold, source or split that bears the same name, or it
-            started from other weights.
+            answers are of another protocol, fold, source or split that bears the same name, it
+            started from other weights, or from a network of another recipe than another trial.
     """
+    earlier = [start.get("continues") for start in starts.values()]
     for trial in tested:
         path = description_path(results, trial.name)
         try:
@@ -168,7 +169,23 @@ def check_tested(
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _untold(path, error) from error
         check_trained(
-            training, trial, where=path, recipe=recipe, weights=weights, taught=taught, start=start
+            training,
+            trial,
+            where=path,
+            recipe=recipe,
+            weights=weights,
+            taught=taught,
+            start=starts[trial.name]["initial_weights"] if starts else None,
+        )
+        earlier.append(training["origin"].get("continues"))
+    recipes = [
+        training and TrainingConfig.from_dict(training["config"], where=str(results))
+        for training in earlier
+    ]
+    if any(recipe != recipes[0] for recipe in recipes):
+        raise DataError(
+            f"{results}: the networks that these trials started from are of different recipes; "
+            "give another --results and --runs"
         )
 
 

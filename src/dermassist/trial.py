@@ -52,7 +52,7 @@ class Bench:
         cache: fields of all images.
         pixel_aspect: of the data set.
         initial_weights: to start from.
-        initial_description: what those are, in words.
+        start_origin: what a training's record says of those.
         weights: ``last`` epoch, or ``best`` by validation macro F1.
         teachers: runs of the same protocol whose networks teach these, each its own trial's.
     """
@@ -61,7 +61,7 @@ class Bench:
     cache: FieldCache
     pixel_aspect: float
     initial_weights: dict[str, Tensor]
-    initial_description: str
+    start_origin: dict[str, Any]
     weights: str = "last"
     teachers: Path | None = None
 
@@ -107,7 +107,7 @@ def run_trial(
 
 def train_trial(trial: Trial, bench: Bench, settings: RunSettings) -> bool:
     """Train a trial, or resume it; return whether it is finished."""
-    origin = {**trial.origin, "initial_weights": bench.initial_description}
+    origin = {**trial.origin, **bench.start_origin}
     teacher = None
     if bench.teachers is not None:
         taught_by = bench.teachers / trial.name / MODEL_FOLDER

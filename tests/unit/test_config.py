@@ -41,7 +41,7 @@ CONFIGURATIONS = st.builds(
     optimisation=st.builds(
         OptimisationSection,
         epochs=st.integers(1, 99),
-        scheduler=st.sampled_from(["plateau", "one_cycle"]),
+        scheduler=st.sampled_from(["plateau", "one_cycle", "constant"]),
         precision=st.sampled_from(["mixed", "float32"]),
         resolutions=st.sampled_from([(), ((1.0, 64),), ((0.25, 128), (0.75, 224))]),
         freezing=st.sampled_from([(), ((0.5, 0), (0.5, 19))]),
@@ -145,6 +145,14 @@ def test_the_paper_configuration_is_the_paper() -> None:
         (
             {"optimisation": {"resolutions": [[0.5, 64]]}},
             r"optimisation\.resolutions: .* add up to",
+        ),
+        (
+            {"optimisation": {"averaged_share": 0.5}},
+            r"averaged_share: weights are averaged in one way; set ema_decay to 0",
+        ),
+        (
+            {"optimisation": {"averaged_share": 1.1, "ema_decay": 0.0}},
+            r"averaged_share must be from 0\.0 to 1\.0, got 1\.1",
         ),
         ({"optimisation": {"resolutions": [[1.0, 50]]}}, r"resolutions: 50 is no multiple of 32"),
         (

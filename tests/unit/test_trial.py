@@ -46,7 +46,7 @@ def bench(weights: str = "last") -> module.Bench:
         cache=FieldCache(np.zeros(0, np.uint8), {}, {}),
         pixel_aspect=SQUEEZED,
         initial_weights={},
-        initial_description="",
+        start_origin={},
         weights=weights,
     )
 

@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
@@ -24,6 +24,8 @@ SELECTION_METRIC = "validation/macro_f1"
 LOSS_METRIC = "train/loss"
 PLATEAU_FACTOR = 0.1
 PLATEAU_PATIENCE = 3
+#: Where warming up begins, as a share of the highest rate; that of PyTorch's ``OneCycleLR``.
+_FIRST_RATE = 1 / 25
 _EPOCH_SEED_STRIDE = 100_003
 
 
@@ -146,7 +148,8 @@ class LesionModule(lightning.LightningModule):
                 "frequency": self._steps // settings.epochs_to_run,
             }
         else:
-            schedule = {"scheduler": self._one_cycle(optimiser), "interval": "step"}
+            stepwise = self._constant if settings.scheduler == "constant" else self._one_cycle
+            schedule = {"scheduler": stepwise(optimiser), "interval": "step"}
         return {"optimizer": optimiser, "lr_scheduler": schedule}
 
     @property
@@ -154,9 +157,23 @@ class LesionModule(lightning.LightningModule):
         """Steps until training ends."""
         return int(self.trainer.estimated_stepping_batches)
 
-    def _one_cycle(self, optimiser: AdamW) -> OneCycleLR:
+    @property
+    def _planned_steps(self) -> int:
+        """Steps that the schedule is made for."""
         settings = self.config.optimisation
-        steps = self._steps * settings.epochs // settings.epochs_to_run
+        return self._steps * settings.epochs // settings.epochs_to_run
+
+    def _constant(self, optimiser: AdamW) -> LRScheduler:
+        warm_up = round(self.config.optimisation.warmup_share * self._planned_steps)
+        return LinearLR(
+            optimiser,
+            start_factor=_FIRST_RATE if warm_up else 1.0,
+            total_iters=warm_up,
+        )
+
+    def _one_cycle(self, optimiser: AdamW) -> LRScheduler:
+        settings = self.config.optimisation
+        steps = self._planned_steps
         return OneCycleLR(
             optimiser,
             max_lr=[group["lr"] for group in optimiser.param_groups],

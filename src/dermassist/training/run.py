@@ -32,6 +32,7 @@ from dermassist.errors import ConfigError, DataError
 from dermassist.lock import sole_use_of
 from dermassist.model.weights import load_weights, read_weights, write_weights
 from dermassist.storage import write_text
+from dermassist.training.averaging import TailAveraging
 from dermassist.training.checkpoint import MovableCheckpoint, WholeCheckpointIO, read_epochs
 from dermassist.training.fingerprint import hash_images
 from dermassist.training.hardware import check_accelerator, keep_freed_memory, trainer_precision
@@ -353,6 +354,8 @@ def _make_trainer(
         extra.append(EpochLines(settings.tell))
     if optimisation.ema_decay > 0.0:
         extra.append(EMAWeightAveraging(decay=optimisation.ema_decay))
+    if optimisation.averaged_share > 0.0:
+        extra.append(TailAveraging(optimisation.averaged_share))
     precision: Any = trainer_precision(optimisation.precision, settings.accelerator)
     return lightning.Trainer(
         accelerator=settings.accelerator,

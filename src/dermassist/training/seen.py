@@ -37,20 +37,36 @@ def check_same_part(
             )
 
 
+def earlier_training(weights: Path) -> dict[str, Any] | None:
+    """Return the record of the run that weights come from; ``None`` for others, such as ImageNet's.
+
+    Args:
+        weights: a file; one of a run lies in its folder, or in its checkpoints.
+
+    Raises:
+        DataError: the record cannot be read.
+    """
+    for folder in (weights.parent, weights.parent.parent):
+        path = folder / RECORD_NAME
+        if path.is_file():
+            try:
+                record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                dict(record["origin"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path}: is no record of a training ({error!r:.200})") from error
+            return record
+    return None
+
+
 def check_start(weights: Path, origin: Mapping[str, Any]) -> None:
     """Refuse to start from the weights of a run that has learned from other images.
 
-    Weights that do not lie in a run's folder, or in its checkpoints, say nothing of their origin.
+    Weights that are of no run say nothing of their origin.
 
     Raises:
         ConfigError: the run was trained on another part of the images.
         DataError: the run's record cannot be read.
     """
-    for folder in (weights.parent, weights.parent.parent):
-        record = folder / RECORD_NAME
-        if record.is_file():
-            try:
-                own = json.loads(record.read_text(encoding="utf-8"))["origin"]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{record}: is no record of a training ({error!r:.200})") from error
-            check_same_part(own, origin, where=weights, what="a network to start from")
+    earlier = earlier_training(weights)
+    if earlier is not None:
+        check_same_part(earlier["origin"], origin, where=weights, what="a network to start from")

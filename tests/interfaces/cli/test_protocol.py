@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -179,6 +180,48 @@ def test_folds_are_tested_once_and_pooled(run: Run, material: Path) -> None:
     assert outcome.status == ExitStatus.DATA
     assert not Path("runs/lesion/fold3").exists()
     assert json.loads(Path("results/lesion.json").read_text()) == both.json
+
+
+def test_trials_go_on_from_their_own_networks(
+    run: Run, material: Path, fold0: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("on.toml").write_text(RECIPE + 'scheduler = "constant"\naveraged_share = 1.0\n')
+    second = ("--config", "on.toml", "--results", "second", "--runs", "second_runs")
+    lesion = Path("runs/lesion")
+    outcome = call(run, material, "lesion", "--only", "fold0", *second, init=lesion)
+    assert outcome.status == 0, outcome.err
+    first = json.loads((lesion / "fold0" / "run.json").read_text())
+    origin = json.loads(Path("second/lesion/fold0.json").read_text())["training"]["origin"]
+    digest = hashlib.sha256((lesion / "fold0" / "last_model.pth").read_bytes()).hexdigest()
+    assert origin["initial_weights"] == f"last_model.pth, sha256 {digest}"
+    assert origin["continues"] == {
+        "config": first["config"],
+        "origin": first["origin"],
+        "precision": first["precision"],
+    }
+
+    # A trial without a network of its own to go on from, or with an unfinished one.
+    outcome = call(run, material, "lesion", "--only", "fold1", *second, init=lesion)
+    assert outcome.status == ExitStatus.DATA
+    assert "fold1: holds no training run" in outcome.complaint
+    shutil.copytree(lesion / "fold0", lesion / "fold1")
+    stopped = {**first, "epochs_in_weights": 0}
+    (lesion / "fold1" / "run.json").write_text(json.dumps(stopped))
+    (lesion / "fold1" / "checkpoints" / "last.ckpt").unlink()
+    outcome = call(run, material, "lesion", "--only", "fold1", *second, init=lesion)
+    assert outcome.status == ExitStatus.DATA
+    assert "fold1: its weights are not those of a finished training" in outcome.complaint
+    (lesion / "fold1" / "run.json").write_text(json.dumps(first))
+    outcome = call(run, material, "lesion", "--only", "fold1", *second, init=lesion)
+    assert outcome.status == ExitStatus.CONFIG
+    assert "same part of the same split; its fold is 0, not 1" in outcome.complaint
+    # One whose first training had another recipe is not pooled with the others.
+    other = {**first, "origin": {**first["origin"], "fold": 1}}
+    other["config"] = {**first["config"], "model": {"dropout": 0.5, "frozen_layers": 0}}
+    (lesion / "fold1" / "run.json").write_text(json.dumps(other))
+    outcome = call(run, material, "lesion", "--only", "fold1", *second, init=lesion)
+    assert outcome.status == ExitStatus.DATA
+    assert "networks that these trials started from are of different recipes" in outcome.complaint
 
 
 def test_processes_share_the_trials_out(

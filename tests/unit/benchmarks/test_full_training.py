@@ -109,7 +109,7 @@ class Rehearsal:
         turned = np.roll(table.probabilities, bench.recipe.optimisation.seed + 1, axis=1)
         text = replace(table, probabilities=turned).to_csv()
         digest = hashlib.sha256(text.encode()).hexdigest()
-        origin = {**trial.origin, "initial_weights": bench.initial_description}
+        origin = {**trial.origin, **bench.start_origin}
         training = {"config": bench.recipe.to_dict(), "weights": "last", "origin": origin}
         stated = {"training": training, "predictions_sha256": digest}
         (results / f"{trial.name}.csv").write_text(text)

@@ -184,6 +184,27 @@ def test_every_group_is_warmed_up_to_its_own_rate() -> None:
     assert highest == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("warmup_share", [0.0, 0.25])
+def test_a_constant_rate_is_warmed_up_to_and_stays(warmup_share: float) -> None:
+    section = OptimisationSection(
+        learning_rate=0.8, scheduler="constant", warmup_share=warmup_share, epochs=2, stop_after=1
+    )
+    made = module(optimisation=section)
+    made._trainer = SimpleNamespace(estimated_stepping_batches=20)  # type: ignore[assignment] # all that is asked of it
+    planned = made.configure_optimizers()
+    optimiser, schedule = planned["optimizer"], planned["lr_scheduler"]["scheduler"]
+    assert planned["lr_scheduler"]["interval"] == "step"
+    rates = []
+    for _ in range(20):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    # A quarter of the forty steps that both epochs would take.
+    rising = 10 if warmup_share else 0
+    expected = [0.8 * (1 / 25 + 24 / 25 * step / 10) for step in range(rising)]
+    assert rates == pytest.approx([*expected, *[0.8] * (20 - rising)])
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = export_graph(lively_network(), SMALL)

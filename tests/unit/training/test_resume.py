@@ -49,6 +49,7 @@ from dermassist.training.seen import RECORD_NAME, SAME_SPLIT, check_start
 EPOCHS = 3
 PREPROCESSING = Preprocessing(size_px=32)
 HEAD = "classifier.1.weight"
+NORM_MEAN = "features.0.1.running_mean"
 
 if sys.platform != "win32":
     import resource
@@ -138,13 +139,15 @@ def assert_same_weights(one: TrainingOutcome, other: TrainingOutcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "ema_decay", "workers", "dies_in"),
+    ("scheduler", "averaging", "workers", "dies_in"),
     [
-        ("one_cycle", 0.5, 0, 1),
-        ("one_cycle", 0.0, 1, 2),
-        ("one_cycle", 0.5, 0, 0),
-        ("plateau", 0.5, 0, 2),
-        ("plateau", 0.0, 0, 1),
+        ("one_cycle", {"ema_decay": 0.5}, 0, 1),
+        ("one_cycle", {}, 1, 2),
+        ("one_cycle", {"ema_decay": 0.5}, 0, 0),
+        ("plateau", {"ema_decay": 0.5}, 0, 2),
+        ("plateau", {}, 0, 1),
+        ("constant", {"averaged_share": 1.0}, 0, 1),
+        ("constant", {"averaged_share": 0.5}, 0, 2),
     ],
 )
 def test_a_killed_run_resumes_to_the_same_weights(
@@ -152,13 +155,13 @@ def test_a_killed_run_resumes_to_the_same_weights(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     scheduler: str,
-    ema_decay: float,
+    averaging: dict[str, Any],
     workers: int,
     dies_in: int,
 ) -> None:
     # Without patience the plateau schedule acts within these few epochs.
     monkeypatch.setattr(training_module, "PLATEAU_PATIENCE", 0)
-    config = make_config(scheduler=scheduler, ema_decay=ema_decay)
+    config = make_config(scheduler=scheduler, warmup_share=0.5, **{"ema_decay": 0.0, **averaging})
     steady, before, after = Watch(), Watch(), Watch()
     whole = run(config, material, tmp_path / "whole", steady, workers=workers)
     with pytest.raises(RuntimeError):
@@ -170,6 +173,41 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert len(set(steady.rates)) > 1
     assert resumed.best_macro_f1 == whole.best_macro_f1
     assert_same_weights(whole, resumed)
+
+
+class Steps(lightning.Callback):
+    """Notes the head after every step, and a batch norm's mean."""
+
+    def __init__(self) -> None:
+        self.heads: list[Tensor] = []
+        self.means: list[Tensor] = []
+
+    def on_train_batch_end(
+        self, _trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
+        assert isinstance(pl_module, LesionModule)
+        self.heads.append(pl_module.network.head.weight.detach().clone())
+        self.means.append(pl_module.network.state_dict()[NORM_MEAN].clone())
+
+
+@pytest.mark.parametrize("share", [1e-6, 0.5, 1.0])
+def test_the_weights_of_the_last_steps_are_averaged_evenly(
+    material: Material, tmp_path: Path, share: float
+) -> None:
+    steps, watch = Steps(), Watch()
+    config = make_config(ema_decay=0.0, averaged_share=share, scheduler="constant")
+    outcome = run(config, material, tmp_path / "run", steps, watch)
+
+    first = len(steps.heads) - max(1, round(share * len(steps.heads)))
+    last = read_weights(outcome.last_weights)
+    torch.testing.assert_close(last[HEAD], torch.stack(steps.heads[first:]).mean(0))
+    torch.testing.assert_close(last[NORM_MEAN], torch.stack(steps.means[first:]).mean(0))
+    assert (steps.heads[0] != steps.heads[-1]).any()
+    # What is validated before that are the weights themselves, afterwards the mean so far.
+    each = len(steps.heads) // EPOCHS
+    for epoch, validated in enumerate(watch.heads, start=1):
+        so_far = steps.heads[min(first, each * epoch - 1) : each * epoch]
+        torch.testing.assert_close(validated, torch.stack(so_far).mean(0))
 
 
 def test_a_run_killed_twice_resumes_too(material: Material, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,12 +25,18 @@ from dermassist.interfaces.cli.option import (
 from dermassist.interfaces.cli.output import progress, remark, say, say_json, say_lines
 from dermassist.interfaces.cli.place import check_replaceable, holds_keys
 from dermassist.interfaces.cli.requirement import require_training
-from dermassist.interfaces.cli.train import IMAGENET, RESUME_HINT, describe_init, initial_weights
+from dermassist.interfaces.cli.train import (
+    IMAGENET,
+    RESUME_HINT,
+    initial_weights,
+    start_origin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dermassist.config import TrainingConfig
+    from dermassist.data.cache import FieldCache
     from dermassist.data.ham10000 import Ham10000
     from dermassist.data.protocol import Trial
     from dermassist.model.bundle import Bundle
@@ -67,7 +72,12 @@ def protocol(
         ),
     ] = DEFAULT_RESULTS,
     init: Annotated[
-        str, typer.Option(envvar=INIT_VARIABLE, help="Weights to start from, or 'imagenet'.")
+        str,
+        typer.Option(
+            envvar=INIT_VARIABLE,
+            help="Weights to start from, 'imagenet', or RUNS/PROTOCOL of an earlier call; then "
+            "each trial goes on from its own network.",
+        ),
     ] = IMAGENET,
     teachers: Annotated[
         Path | None,
@@ -103,7 +113,7 @@ def protocol(
     from dermassist.data.split import read_splits  # noqa: PLC0415
     from dermassist.pooling import check_tested, check_trained, is_tested  # noqa: PLC0415
     from dermassist.training.run import RunSettings  # noqa: PLC0415
-    from dermassist.trial import answer_with, described_training  # noqa: PLC0415
+    from dermassist.trial import Bench, answer_with, described_training  # noqa: PLC0415
 
     if weights not in {"last", "best"}:
         raise ConfigError(f"--weights must be last or best, got {weights!r}")
@@ -123,8 +133,9 @@ def protocol(
         check_tested, results=place, recipe=recipe, weights=weights, taught=teachers is not None
     )
     due = [trial for trial in wanted if trial not in tested]
-    start = describe_init(init) if due else None
-    check(tested, start=start)
+    inits = {trial.name: _init_of(init, trial) for trial in (*tested, *wanted)} if due else {}
+    starts = {name: start_origin(own) for name, own in inits.items()}
+    check(tested, starts=starts)
     ready = _ready(model or [], wanted)
     for trial, bundle in ready:
         check_trained(
@@ -134,7 +145,7 @@ def protocol(
             recipe=recipe,
             weights=weights,
             taught=teachers is not None,
-            start=start,
+            start=starts[trial.name]["initial_weights"] if due else None,
         )
     for trial in (trial for trial in wanted if trial not in due):
         remark(
@@ -149,9 +160,19 @@ def protocol(
                 )
             due.remove(trial)
     if due:
-        bench = _bench(recipe, dataset, due, init=init, weights=weights, cache=cache)
-        bench = replace(bench, teachers=teachers)
-        for trial in due:
+        fields = _decode(recipe, dataset, cache)
+        # All are read before the first training: the last may not fit either.
+        begun = [initial_weights(inits[trial.name], trial.origin) for trial in due]
+        for trial, start in zip(due, begun, strict=True):
+            bench = Bench(
+                recipe=recipe,
+                cache=fields,
+                pixel_aspect=dataset.pixel_aspect,
+                initial_weights=start,
+                start_origin=starts[trial.name],
+                weights=weights,
+                teachers=teachers,
+            )
             watched = sys.stdout.isatty() and not as_json
             run = RunSettings(
                 runs / name.value / trial.name,
@@ -162,7 +183,7 @@ def protocol(
             _run_trial(trial, bench, run, place)
     # Another command may have tested some in the meantime, with a recipe of its own.
     tested = [trial for trial in every if is_tested(trial, place)]
-    check(tested, start=start)
+    check(tested, starts=starts)
     if not tested:
         raise DataError("no trial is tested yet; other processes are at those asked for")
     _report(tested, place, results / f"{name.value}.json", of=len(every), as_json=as_json)
@@ -211,34 +232,41 @@ def _ready(models: Sequence[Path], wanted: Sequence[Trial]) -> list[tuple[Trial,
     return ready
 
 
-def _bench(
-    recipe: TrainingConfig,
-    dataset: Ham10000,
-    due: Sequence[Trial],
-    *,
-    init: str,
-    weights: str,
-    cache: Path,
-) -> Bench:
+def _init_of(init: str, trial: Trial) -> str:
+    """Return what a trial starts from: of the runs of an earlier call, its own.
+
+    Raises:
+        DataError: its run is not there, or not finished.
+    """
+    from dermassist.config import TrainingConfig  # noqa: PLC0415
+    from dermassist.training.run import (  # noqa: PLC0415
+        LAST_WEIGHTS_NAME,
+        check_finished,
+        read_record,
+    )
+
+    if init == IMAGENET or not Path(init).is_dir():
+        return init
+    run = Path(init) / trial.name
+    record = read_record(run)
+    if "config" not in record:
+        raise DataError(f"{run}: its record does not say how it was trained")
+    earlier = TrainingConfig.from_dict(record["config"], where=str(run))
+    check_finished(run, record, epochs=earlier.optimisation.epochs_to_run)
+    return str(run / LAST_WEIGHTS_NAME)
+
+
+def _decode(recipe: TrainingConfig, dataset: Ham10000, cache: Path) -> FieldCache:
     from dermassist.data.cache import open_cache  # noqa: PLC0415
-    from dermassist.trial import Bench  # noqa: PLC0415
 
     with progress("Decoding", len(dataset.records)) as advance:
-        fields = open_cache(
+        return open_cache(
             dataset.records,
             recipe.preprocessing,
             cache,
             pixel_aspect=dataset.pixel_aspect,
             progress=lambda _done, _total: advance(),
         )
-    return Bench(
-        recipe=recipe,
-        cache=fields,
-        pixel_aspect=dataset.pixel_aspect,
-        initial_weights=initial_weights(init, *(trial.origin for trial in due)),
-        initial_description=describe_init(init),
-        weights=weights,
-    )
 
 
 def _report(tested: Sequence[Trial], place: Path, path: Path, *, of: int, as_json: bool) -> None:

@@ -124,7 +124,7 @@ def train(
         progress=watched,
         tell=None if watched or as_json else remark,
     )
-    origin = {**trial.origin, "initial_weights": describe_init(init)}
+    origin = {**trial.origin, **start_origin(init)}
     with sole_training_in(out):
         before = _checkpoint_time(out)
         try:
@@ -186,6 +186,18 @@ def describe_init(init: str) -> str:
     except OSError as error:
         raise ConfigError(f"{init}: cannot be read as start weights ({error.strerror})") from error
     return f"{Path(init).name}, sha256 {digest}"
+
+
+def start_origin(init: str) -> dict[str, Any]:
+    """Return what a training's record says of its start; of a run, how that was trained as well."""
+    from dermassist.training.seen import earlier_training  # noqa: PLC0415
+
+    said: dict[str, Any] = {"initial_weights": describe_init(init)}
+    earlier = None if init == IMAGENET else earlier_training(Path(init))
+    if earlier is not None:
+        told = ("config", "origin", "precision")
+        said["continues"] = {name: earlier[name] for name in told if name in earlier}
+    return said
 
 
 def _checkpoint_time(out: Path) -> int | None:
