@@ -25,6 +25,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from benchmarks.class_mix import (
+    Said,
     class_shares,
     compare,
     cross_fitted,
@@ -62,35 +63,14 @@ SHIPPED_FOLD = 0
 
 
 @dataclass(frozen=True, eq=False)
-class FoldAnswers:
+class FoldAnswers(Said):
     """What a fold's network said of its validation images, and what it takes to undo a class mix.
 
     Attributes:
-        labels: true diagnoses ``(n,)``.
-        lesions: of each image ``(n,)``.
-        logits: ``(n, 7)``.
         shares: of the classes in the images that trained the network ``(7,)``.
     """
 
-    labels: IntArray
-    lesions: NDArray[np.str_]
-    logits: FloatArray
     shares: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class OnTest:
-    """What a fold's network said of its test images.
-
-    Attributes:
-        labels: true diagnoses ``(n,)``.
-        lesions: of each image ``(n,)``.
-        logits: up to a constant for each image, ``(n, 7)``.
-    """
-
-    labels: IntArray
-    lesions: NDArray[np.str_]
-    logits: FloatArray
 
 
 def main() -> None:
@@ -173,7 +153,7 @@ def figures_on_validation(answers: Sequence[FoldAnswers]) -> tuple[dict[str, obj
 
 
 def figures_on_test(
-    answers: Sequence[FoldAnswers], tests: Sequence[OnTest], chosen: Sequence[float]
+    answers: Sequence[FoldAnswers], tests: Sequence[Said], chosen: Sequence[float]
 ) -> tuple[dict[str, object], str, dict[str, float]]:
     """Return what the chosen strengths do on test images, the table, and calibration errors.
 
@@ -214,7 +194,7 @@ def figures_on_test(
     return figures, text, errors
 
 
-def shifted(part: FoldAnswers, test: OnTest, strength: float) -> FloatArray:
+def shifted(part: FoldAnswers, test: Said, strength: float) -> FloatArray:
     """Return probabilities of test images ``(n, 7)``; the temperature is fitted to ``part``."""
     fit = fit_class_mix(part.labels, part.logits, part.shares, strength=strength)
     return apply_temperature(test.logits + fit.shift(part.shares), temperature=fit.temperature)
@@ -272,11 +252,11 @@ def _read(trial: Trial, kept: Path, *, graph_sha256: str) -> FoldAnswers:
     )
 
 
-def _tested(trial: Trial, place: Path, splits: Splits) -> OnTest:
+def _tested(trial: Trial, place: Path, splits: Splits) -> Said:
     table = read_predictions(trial.name, place, splits=splits)
     description = json.loads(description_path(place, trial.name).read_text(encoding="utf-8"))
     lesion_of = {record.image_id: record.lesion_id for record in trial.test}
-    return OnTest(
+    return Said(
         labels=table.labels,
         lesions=np.array([lesion_of[image] for image in table.images]),
         logits=kept_logits(table.probabilities, description["temperature"]),

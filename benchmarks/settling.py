@@ -19,17 +19,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 from benchmarks.averaging import module_with
-from benchmarks.class_mix import COLUMNS, compare, cross_fitted
+from benchmarks.class_mix import COLUMNS, Said, compare, cross_fitted
 from benchmarks.small_budget import answer, exit_status_of
 from benchmarks.variant import signed
-from numpy.typing import NDArray
 
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import open_cache
@@ -38,7 +36,7 @@ from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import FOLDS, read_splits
 from dermassist.diagnosis import CODES
 from dermassist.errors import DataError
-from dermassist.evaluation.array import FloatArray, IntArray
+from dermassist.evaluation.array import FloatArray
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
@@ -54,21 +52,6 @@ FIRST, SECOND = "ship.toml", "settle.toml"
 #: No class mix is undone here; with this strength only a temperature is fitted.
 _NOTHING_UNDONE = 0.0
 _EVEN = np.full(len(CODES), 1.0 / len(CODES))
-
-
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What a network said of its fold's validation images.
-
-    Attributes:
-        labels: true diagnoses ``(n,)``.
-        lesions: of each image ``(n,)``.
-        logits: ``(n, 7)``.
-    """
-
-    labels: IntArray
-    lesions: NDArray[np.str_]
-    logits: FloatArray
 
 
 def main() -> int:

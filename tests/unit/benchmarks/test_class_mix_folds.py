@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.class_mix import class_shares
-from benchmarks.class_mix_folds import STRENGTHS, FoldAnswers, OnTest, choose, shifted
+from benchmarks.class_mix import Said, class_shares
+from benchmarks.class_mix_folds import STRENGTHS, FoldAnswers, choose, shifted
 from sklearn.metrics import f1_score
 
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature
@@ -45,7 +45,7 @@ def test_lesions_that_test_a_choice_have_no_say_in_it() -> None:
 
 def test_nothing_undone_leaves_the_temperature_of_validation() -> None:
     part = answers(0.5, fold="a")
-    test = OnTest(part.labels[:9], part.lesions[:9], part.logits[:9] + 3.0)
+    test = Said(part.labels[:9], part.lesions[:9], part.logits[:9] + 3.0)
     own = fit_temperature(part.labels, part.logits).temperature
     expected = apply_temperature(test.logits, temperature=own)
     assert shifted(part, test, 0.0) == pytest.approx(expected, abs=1e-4)
