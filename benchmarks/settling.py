@@ -9,9 +9,9 @@ steps. The networks of both answer the same validation images; their logits are 
 ``results/settling``, so that everything else can be made again without networks: leave the folders
 out. Writes ``settling.json`` and ``settling.md``; no test image is read.
 
-The rule by which it would take the place of the network that ships was written before the second
-trainings had ended: over all folds log loss falls clear of chance, and neither balanced accuracy
-nor macro F1 falls.
+The rule by which it would take the place of the network that ships was written when one of the
+second trainings had ended: over all folds log loss falls clear of chance, neither balanced accuracy
+nor macro F1 falls, and on fold 0 its log loss is not above that of the network that ships.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
     for trial in trials if options.runs else ():
         if (kept / f"{trial.name}.npz").is_file():
             continue
-        if all((folder / trial.name).is_dir() for folder in options.runs):
+        if all((folder / trial.name / LAST_WEIGHTS_NAME).is_file() for folder in options.runs):
             logits = {
                 name: answer_validation(folder / trial.name, trial, dataset, cache=options.cache)
                 for name, folder in zip((FIRST, SECOND), options.runs, strict=True)
