@@ -38,7 +38,7 @@ PEER = (
     "lesion-grouped"
 )
 #: Recipes, as tables name them.
-SHIP, SWIFT = "`ship.toml`", "`swift.toml`"
+SHIP, SETTLE, SWIFT = "`ship.toml`", "`ship.toml`, then `settle.toml`", "`swift.toml`"
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "calibration_error")
 
 
@@ -48,7 +48,7 @@ def protocol_comparison() -> str:
         *("Protocol", "Recipe", "Images", "Accuracy", "Balanced accuracy", "Macro F1", "AUC"),
         *("ECE of all answers together", "ECE of a network's own answers, mean"),
     )
-    shipped, swift = saved.protocol(saved.SHIPPED_LESION), saved.protocol("lesion")
+    shipped = saved.protocol(saved.SHIPPED_LESION)
     rows: list[tuple[str, ...]] = [_row(f"lesion, {_pooled(shipped)} pooled", SHIP, shipped)]
     rows += [
         _with_recipe(
@@ -58,7 +58,9 @@ def protocol_comparison() -> str:
         for t in shipped.each
         if t.name == "fold0"
     ]
-    rows.append(_row(f"lesion, {_pooled(swift)} pooled", SWIFT, swift))
+    for name, recipe in (("settled/lesion", SETTLE), ("lesion", SWIFT)):
+        other = saved.protocol(name)
+        rows.append(_row(f"lesion, {_pooled(other)} pooled", recipe, other))
     for name, label in (
         ("source", "source left out"),
         ("paper", "paper: leaks (38 % of the test lesions were trained on)"),

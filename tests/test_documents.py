@@ -102,6 +102,12 @@ def test_pooled_calibration_errors_stand_beside_those_of_single_networks(name: s
     (header,) = cells(text, "Protocol")
     assert header[-2:] == ["ECE of all answers together", "ECE of a network's own answers, mean"]
     for label, recipe, folder, pattern in (
+        (
+            "lesion, 5 folds pooled",
+            "`ship.toml`, then `settle.toml`",
+            "settled/lesion",
+            "fold*.csv",
+        ),
         ("lesion, 5 folds pooled", "`ship.toml`", "ship/lesion", "fold*.csv"),
         ("lesion, 5 folds pooled", "`swift.toml`", "lesion", "fold*.csv"),
         ("source left out, 4 sources pooled", "`swift.toml`", "source", "*.csv"),

@@ -239,6 +239,22 @@ def test_processes_share_the_trials_out(
     after = call(run, material, "lesion", "--only", "fold3", "--json")
     assert after.json["trials"] == ["fold3", "fold4"]
 
+    aside = [Path(f"fold4.{ending}") for ending in ("csv", "json")]
+    for path in aside:
+        Path("results/lesion", path.name).rename(path)
+
+    def same_command(*_: object, **__: object) -> Ended:
+        """Stand for one that tests fold4, which is not asked for, while this one is at fold0."""
+        for path in aside:
+            path.rename(Path("results/lesion", path.name))
+        return Ended.ELSEWHERE
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dermassist.trial.run_trial", same_command)
+        joined = call(run, material, "lesion", "--only", "fold0", "--json")
+    assert joined.status == 0, joined.err
+    assert joined.json["trials"] == ["fold3", "fold4"]
+
     def other_command(*_: object, **__: object) -> Ended:
         """Stand for one with another recipe, which tests fold4 while this one is at fold0."""
         path = Path("results/lesion/fold4.json")

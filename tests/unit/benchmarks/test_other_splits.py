@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks import leak, two_recipes
+from benchmarks import leak, recipes
 
 from dermassist.data.split import read_splits, write_splits
 from dermassist.errors import DataError
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    ("main", "answers"), [(leak.main, "paper/paper"), (two_recipes.main, "ship/lesion/fold0")]
+    ("main", "answers"), [(leak.main, "paper/paper"), (recipes.main, "ship/lesion/fold0")]
 )
 def test_answers_of_other_splits_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], answers: str
@@ -29,7 +29,7 @@ def test_answers_of_other_splits_are_refused(
     kept = tuple(a for a in drawn.assignments if a.lesion_id != first)
     other = replace(drawn, assignments=kept)
     write_splits(other, tmp_path / "other.json")
-    for folder in ("paper", "lesion", "ship"):
+    for folder in ("paper", "lesion", "ship", "settled"):
         shutil.copytree(ROOT / "results" / folder, tmp_path / folder)
     options = ["--splits", str(tmp_path / "other.json"), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["benchmark", *options])

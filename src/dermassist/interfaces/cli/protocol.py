@@ -6,7 +6,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +33,7 @@ from dermassist.interfaces.cli.train import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dermassist.config import TrainingConfig
     from dermassist.data.cache import FieldCache
@@ -133,8 +133,8 @@ def protocol(
         check_tested, results=place, recipe=recipe, weights=weights, taught=teachers is not None
     )
     due = [trial for trial in wanted if trial not in tested]
-    inits = {trial.name: _init_of(init, trial) for trial in (*tested, *wanted)} if due else {}
-    starts = {name: start_origin(own) for name, own in inits.items()}
+    begins = bool(due)
+    starts = _starts(init, (*tested, *wanted)) if begins else {}
     check(tested, starts=starts)
     ready = _ready(model or [], wanted)
     for trial, bundle in ready:
@@ -145,7 +145,7 @@ def protocol(
             recipe=recipe,
             weights=weights,
             taught=teachers is not None,
-            start=starts[trial.name]["initial_weights"] if due else None,
+            start=starts[trial.name]["initial_weights"] if begins else None,
         )
     for trial in (trial for trial in wanted if trial not in due):
         remark(
@@ -162,7 +162,7 @@ def protocol(
     if due:
         fields = _decode(recipe, dataset, cache)
         # All are read before the first training: the last may not fit either.
-        begun = [initial_weights(inits[trial.name], trial.origin) for trial in due]
+        begun = [initial_weights(_init_of(init, trial), trial.origin) for trial in due]
         for trial, start in zip(due, begun, strict=True):
             bench = Bench(
                 recipe=recipe,
@@ -183,7 +183,7 @@ def protocol(
             _run_trial(trial, bench, run, place)
     # Another command may have tested some in the meantime, with a recipe of its own.
     tested = [trial for trial in every if is_tested(trial, place)]
-    check(tested, starts=starts)
+    check(tested, starts=_starts(init, tested) if begins else {})
     if not tested:
         raise DataError("no trial is tested yet; other processes are at those asked for")
     _report(tested, place, results / f"{name.value}.json", of=len(every), as_json=as_json)
@@ -230,6 +230,11 @@ def _ready(models: Sequence[Path], wanted: Sequence[Trial]) -> list[tuple[Trial,
             raise ConfigError(f"--model {path}: was trained on none of the trials asked for")
         ready.append((of[0], bundle))
     return ready
+
+
+def _starts(init: str, trials: Iterable[Trial]) -> dict[str, dict[str, Any]]:
+    """Return what trials' records say of their start weights, if they start as told."""
+    return {trial.name: start_origin(_init_of(init, trial)) for trial in trials}
 
 
 def _init_of(init: str, trial: Trial) -> str:
