@@ -77,21 +77,6 @@ class Answered(Protocol):
         """What the network said, ``(n, 7)``."""
 
 
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What a network said of images: ``Answered``, kept.
-
-    Attributes:
-        labels: true diagnoses ``(n,)``.
-        lesions: of each image ``(n,)``.
-        logits: up to a constant for each image, ``(n, 7)``.
-    """
-
-    labels: IntArray
-    lesions: NDArray[np.str_]
-    logits: FloatArray
-
-
 def main() -> None:
     """Answer, undo in several strengths, compare and write."""
     parser = argparse.ArgumentParser(description="What class weights do to probabilities.")

@@ -21,17 +21,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 from benchmarks.class_mix import (
-    Said,
     class_shares,
     compare,
     cross_fitted,
     fit_class_mix,
     to_table,
 )
+from benchmarks.kept_answers import Said, keep_validation, read_validation
 from numpy.typing import NDArray
 
 from dermassist.answering import answer_records
@@ -49,7 +48,7 @@ from dermassist.inference.classifier import Classifier
 from dermassist.interfaces.cli.option import DEFAULT_SPLITS
 from dermassist.model.bundle import read_bundle
 from dermassist.pooling import description_path, kept_logits, read_predictions
-from dermassist.storage import replacing, write_text
+from dermassist.storage import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -222,34 +221,19 @@ def _answer(trial: Trial, kept: Path, *, runs: Path | None, pixel_aspect: float)
         bundle = read_bundle(runs / "lesion" / trial.name / "model")
     answers = answer_records(trial.validation, Classifier(bundle), pixel_aspect=pixel_aspect)
     counts = np.bincount([r.diagnosis.index for r in trial.train], minlength=7)
-    with replacing(kept) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            images=np.array([record.image_id for record in trial.validation]),
-            logits=answers.logits.astype(np.float32),
-            counts=counts,
-            graph_sha256=np.array(bundle.manifest.files["model.onnx"].sha256),
-        )
+    keep_validation(
+        *(kept, trial),
+        logits=answers.logits.astype(np.float32),
+        counts=counts,
+        graph_sha256=bundle.manifest.files["model.onnx"].sha256,
+    )
 
 
 def _read(trial: Trial, kept: Path, *, graph_sha256: str) -> FoldAnswers:
-    try:
-        with kept.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            images, logits, counts, graph = (
-                stored[name] for name in ("images", "logits", "counts", "graph_sha256")
-            )
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(f"{kept}: cannot be read ({error}); remove it to answer again") from error
+    logits, counts, graph = read_validation(kept, trial, "logits", "counts", "graph_sha256")
     if str(graph) != graph_sha256:
         raise DataError(f"{kept}: is of another network than {trial.name}'s test answers")
-    if tuple(images) != tuple(record.image_id for record in trial.validation):
-        raise DataError(f"{kept}: holds answers to other images than {trial.name}'s validation")
-    return FoldAnswers(
-        labels=np.array([record.diagnosis.index for record in trial.validation]),
-        lesions=np.array([record.lesion_id for record in trial.validation]),
-        logits=logits.astype(np.float64),
-        shares=class_shares(counts),
-    )
+    return FoldAnswers.of(trial.validation, logits, shares=class_shares(counts))
 
 
 def _tested(trial: Trial, place: Path, splits: Splits) -> Said:

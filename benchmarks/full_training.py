@@ -124,7 +124,8 @@ def _tested(jobs: Sequence[Job], trial: Trial, place: Path, start: Mapping[str, 
     for job in tested:
         own = job.of(trial)
         check_tested(
-            *([own], place),
+            [own],
+            place,
             recipe=job.recipe,
             weights="last",
             taught=False,

@@ -17,18 +17,18 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.kept_answers import read_folds
 
 from dermassist.data.split import FOLDS, Part, read_splits
 from dermassist.diagnosis import Diagnosis
 from dermassist.evaluation.bootstrap import bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
-from dermassist.evaluation.prediction_table import PredictionTable, pooled
+from dermassist.evaluation.prediction_table import PredictionTable
 from dermassist.interfaces.cli.option import DEFAULT_SPLITS
 from dermassist.pooling import read_predictions
 from dermassist.storage import write_text
@@ -73,10 +73,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     splits = read_splits(options.splits)
-    read = partial(read_predictions, splits=splits)
-    paper = read("paper", options.results / "paper")
-    folds = [read(f"fold{k}", options.results / "lesion") for k in range(FOLDS)]
-    pairs = pair(paper, pooled(folds), splits)
+    paper = read_predictions("paper", options.results / "paper", splits=splits)
+    pairs = pair(paper, read_folds(options.results / "lesion", splits), splits)
     groups = {"all": pairs, "leaking": pairs.of(pairs.leaking), "clean": pairs.of(~pairs.leaking)}
     document = {
         "trained_images": {"with": _trained_by_paper(splits), "without": _trained_by_fold(splits)},

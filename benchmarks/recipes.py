@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.kept_answers import read_folds
 from benchmarks.variant import MEASURES, signed
 
 from dermassist.data.split import FOLDS, read_splits
@@ -21,10 +22,8 @@ from dermassist.errors import DataError
 from dermassist.evaluation.bootstrap import bootstrap
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.metrics import measure
-from dermassist.evaluation.prediction_table import pooled
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.interfaces.cli.option import DEFAULT_SPLITS
-from dermassist.pooling import read_predictions
 from dermassist.storage import write_text
 
 if TYPE_CHECKING:
@@ -51,15 +50,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     splits = read_splits(options.splits)
-    answers = {
-        name: pooled(
-            [
-                read_predictions(f"fold{k}", options.results / place, splits=splits)
-                for k in range(FOLDS)
-            ]
-        )
-        for name, place in ANSWERS.items()
-    }
+    answers = {name: read_folds(options.results / place, splits) for name, place in ANSWERS.items()}
     drawn = compare(answers, {a.image_id: a.lesion_id for a in splits.assignments})
     document = {name: to_document(drawn.estimate(name)) for name in drawn.values}
     write_text(options.results / "recipes.json", json.dumps(document, indent=1) + "\n")

@@ -1,8 +1,9 @@
 """What a second training at a constant rate is worth, on the validation lesions of its folds.
 
-    dermassist protocol lesion --config configs/ship.toml --data HAM10000 --runs RUNS
-    dermassist protocol lesion --config configs/settle.toml --data HAM10000 --init RUNS/lesion
-    python -m benchmarks.settling RUNS/lesion runs/lesion --data HAM10000
+    A="protocol lesion --data HAM10000"
+    dermassist $A --config configs/ship.toml --runs R1 --results A1
+    dermassist $A --config configs/settle.toml --init R1/lesion --runs R2 --results A2
+    python -m benchmarks.settling R1/lesion R2/lesion --data HAM10000
 
 ``configs/settle.toml`` goes on from each network of ``configs/ship.toml`` and keeps the mean of its
 steps. The networks of both answer the same validation images; their logits are kept in
@@ -11,7 +12,8 @@ out. Writes ``settling.json`` and ``settling.md``; no test image is read.
 
 The rule by which it would take the place of the network that ships was written when one of the
 second trainings had ended: over all folds log loss falls clear of chance, neither balanced accuracy
-nor macro F1 falls, and on fold 0 its log loss is not above that of the network that ships.
+nor macro F1 falls, and on fold 0 its log loss is not above that of the network that ships. What
+came of it is told in ``docs/experiments.md``.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 from benchmarks.averaging import module_with
-from benchmarks.class_mix import COLUMNS, Said, compare, cross_fitted
+from benchmarks.class_mix import COLUMNS, compare, cross_fitted
+from benchmarks.kept_answers import Said, keep_validation, read_validation
 from benchmarks.small_budget import answer, exit_status_of
 from benchmarks.variant import signed
+from numpy.typing import NDArray
 
 from dermassist.config import TrainingConfig
 from dermassist.data.cache import open_cache
@@ -36,12 +39,11 @@ from dermassist.data.protocol import Trial, lesion_trial
 from dermassist.data.split import FOLDS, read_splits
 from dermassist.diagnosis import CODES
 from dermassist.errors import DataError
-from dermassist.evaluation.array import FloatArray
 from dermassist.evaluation.document import to_document
 from dermassist.evaluation.table import Table, format_estimate, render_markdown
 from dermassist.interfaces.cli.option import DEFAULT_CACHE, DEFAULT_SPLITS
 from dermassist.model.weights import read_weights
-from dermassist.storage import replacing, write_text
+from dermassist.storage import write_text
 from dermassist.training.run import LAST_WEIGHTS_NAME, check_finished, read_record
 from dermassist.training.seen import check_same_part
 
@@ -71,25 +73,29 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> None:
     dataset, splits = read_ham10000(options.data), read_splits(options.splits)
     trials = [lesion_trial(dataset.records, splits, fold=fold) for fold in range(FOLDS)]
-    kept = options.results / "settling"
-    for trial in trials if options.runs else ():
-        if (kept / f"{trial.name}.npz").is_file():
-            continue
-        if all((folder / trial.name / LAST_WEIGHTS_NAME).is_file() for folder in options.runs):
-            logits = {
-                name: answer_validation(folder / trial.name, trial, dataset, cache=options.cache)
-                for name, folder in zip((FIRST, SECOND), options.runs, strict=True)
-            }
-            keep(kept / f"{trial.name}.npz", trial, logits)
+    folder = options.results / "settling"
+    kept = {folder / f"{trial.name}.npz": trial for trial in trials}
+    for path, trial in kept.items():
+        runs = [each / trial.name for each in options.runs]
+        # Where either training has not left its weights yet, the others are compared without it.
+        if runs and not path.is_file() and all((r / LAST_WEIGHTS_NAME).is_file() for r in runs):
+            first, second = (
+                answer_validation(run, trial, dataset, cache=options.cache) for run in runs
+            )
+            keep_validation(path, trial, first=first, second=second)
             print(f"{trial.name} answered", flush=True)
-    answered = [trial for trial in trials if (kept / f"{trial.name}.npz").is_file()]
+    answered = [read_kept(path, trial) for path, trial in kept.items() if path.is_file()]
     if not answered:
-        raise DataError(f"{kept}: no fold is answered; name the folders of both recipes' runs")
-    write([read_kept(kept / f"{trial.name}.npz", trial) for trial in answered], options.results)
+        raise DataError(f"{folder}: no fold is answered; name the folders of both recipes' runs")
+    write(answered, options.results)
 
 
-def answer_validation(run: Path, trial: Trial, dataset: Ham10000, *, cache: Path) -> FloatArray:
+def answer_validation(
+    run: Path, trial: Trial, dataset: Ham10000, *, cache: Path
+) -> NDArray[np.float32]:
     """Return a finished training's logits ``(n, 7)`` for its validation images, up to a constant.
+
+    They are float32, as they are kept.
 
     Raises:
         ConfigError: the training is of another fold.
@@ -103,18 +109,8 @@ def answer_validation(run: Path, trial: Trial, dataset: Ham10000, *, cache: Path
         dataset.records, recipe.preprocessing, cache, pixel_aspect=dataset.pixel_aspect
     )
     module = module_with(recipe, read_weights(run / LAST_WEIGHTS_NAME))
-    return np.log(np.maximum(answer(module, trial.validation, fields), np.finfo(np.float64).tiny))
-
-
-def keep(path: Path, trial: Trial, logits: dict[str, FloatArray]) -> None:
-    """Write both networks' logits, with the names of the images."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            images=np.array([record.image_id for record in trial.validation]),
-            first=logits[FIRST].astype(np.float32),
-            second=logits[SECOND].astype(np.float32),
-        )
+    chances = answer(module, trial.validation, fields)
+    return np.log(np.maximum(chances, np.finfo(np.float64).tiny)).astype(np.float32)
 
 
 def read_kept(path: Path, trial: Trial) -> dict[str, Said]:
@@ -123,18 +119,10 @@ def read_kept(path: Path, trial: Trial) -> dict[str, Said]:
     Raises:
         DataError: the file cannot be read, or is of other images.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            images, first, second = (stored[name] for name in ("images", "first", "second"))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read ({error}); remove it to answer again") from error
-    if tuple(images) != tuple(record.image_id for record in trial.validation):
-        raise DataError(f"{path}: holds answers to other images than {trial.name}'s validation")
-    labels = np.array([record.diagnosis.index for record in trial.validation])
-    lesions = np.array([record.lesion_id for record in trial.validation])
+    kept = read_validation(path, trial, "first", "second")
     return {
-        name: Said(labels, lesions, logits.astype(np.float64))
-        for name, logits in ((FIRST, first), (SECOND, second))
+        name: Said.of(trial.validation, logits)
+        for name, logits in zip((FIRST, SECOND), kept, strict=True)
     }
 
 

@@ -124,7 +124,7 @@ class OptimisationSection:
         layer_decay: a feature layer learns this much slower than the one after it; 1 is off.
         ema_decay: of the exponential moving average of the weights, a step; 0 is off.
         averaged_share: share of the steps, the last ones, whose weights are averaged evenly
-            (Izmailov et al., UAI 2018); 0 is off, and so must ``ema_decay`` be above it.
+            (Izmailov et al., UAI 2018); 0 is off. Above 0 it takes an ``ema_decay`` of 0.
         precision: ``mixed`` where the hardware computes bfloat16 or float16 faster.
         resolutions: ``(share of the epochs, side in px)`` in order; shares add up to 1. Empty
             means the preprocessing's size throughout.

@@ -179,8 +179,7 @@ def check_tested(
         )
         earlier.append(training["origin"].get("continues"))
     recipes = [
-        training and TrainingConfig.from_dict(training["config"], where=str(results))
-        for training in earlier
+        each and TrainingConfig.from_dict(each["config"], where=str(results)) for each in earlier
     ]
     if any(recipe != recipes[0] for recipe in recipes):
         raise DataError(

@@ -81,7 +81,7 @@ def test_what_is_not_said_has_its_default() -> None:
     assert config.optimisation == OptimisationSection(epochs=3)
 
 
-@pytest.mark.parametrize("name", ["paper", "ship"])
+@pytest.mark.parametrize("name", ["paper", "settle", "ship"])
 def test_the_configurations_of_the_repository_are_read(name: str) -> None:
     config = read_config(CONFIGS / f"{name}.toml")
 

@@ -41,6 +41,7 @@ class TailAveraging(WeightAveraging):
         return True
 
     def _follow(self, averaged: Tensor, current: Tensor, _steps: Tensor | int) -> Tensor:
+        # Not by the count that is given: it lies on the device, which each tensor would wait for.
         if self._members <= 0:
             return current
         return averaged + (current - averaged) / (self._members + 1)

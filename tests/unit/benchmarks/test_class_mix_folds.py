@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.class_mix import Said, class_shares
+from benchmarks.class_mix import class_shares
 from benchmarks.class_mix_folds import STRENGTHS, FoldAnswers, choose, shifted
+from benchmarks.kept_answers import Said
 from sklearn.metrics import f1_score
 
 from dermassist.evaluation.temperature import apply_temperature, fit_temperature

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.settling import FIRST, SECOND, keep, read_kept, write
+from benchmarks.kept_answers import keep_validation
+from benchmarks.settling import FIRST, SECOND, read_kept, write
 
 from dermassist.data.ham10000 import Record
 from dermassist.data.protocol import Trial, lesion_trial
@@ -38,7 +39,7 @@ def test_both_networks_are_compared_image_by_image(trial: Trial, tmp_path: Path)
     images = len(trial.validation)
     logits = {FIRST: said(trial, right=images - 20), SECOND: said(trial, right=images - 5)}
     path = tmp_path / "settling" / "fold1.npz"
-    keep(path, trial, logits)
+    keep_validation(path, trial, first=logits[FIRST], second=logits[SECOND])
     fold = read_kept(path, trial)
     for name in (FIRST, SECOND):
         np.testing.assert_array_equal(fold[name].logits, logits[name])
@@ -57,7 +58,7 @@ def test_both_networks_are_compared_image_by_image(trial: Trial, tmp_path: Path)
 
 def test_answers_to_other_images_are_refused(trial: Trial, tmp_path: Path) -> None:
     path = tmp_path / "fold1.npz"
-    keep(path, trial, dict.fromkeys((FIRST, SECOND), said(trial, right=9)))
+    keep_validation(path, trial, first=said(trial, right=9), second=said(trial, right=9))
     with pytest.raises(DataError, match="to other images than fold1's validation"):
         read_kept(path, replace(trial, validation=trial.validation[::-1]))
     path.write_bytes(path.read_bytes()[:100])

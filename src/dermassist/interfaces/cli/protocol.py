@@ -35,6 +35,8 @@ from dermassist.interfaces.cli.train import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from torch import Tensor
+
     from dermassist.config import TrainingConfig
     from dermassist.data.cache import FieldCache
     from dermassist.data.ham10000 import Ham10000
@@ -133,8 +135,7 @@ def protocol(
         check_tested, results=place, recipe=recipe, weights=weights, taught=teachers is not None
     )
     due = [trial for trial in wanted if trial not in tested]
-    begins = bool(due)
-    starts = _starts(init, (*tested, *wanted)) if begins else {}
+    starts = _starts(init, (*tested, *wanted)) if due else {}
     check(tested, starts=starts)
     ready = _ready(model or [], wanted)
     for trial, bundle in ready:
@@ -145,7 +146,7 @@ def protocol(
             recipe=recipe,
             weights=weights,
             taught=teachers is not None,
-            start=starts[trial.name]["initial_weights"] if begins else None,
+            start=starts[trial.name]["initial_weights"] if starts else None,
         )
     for trial in (trial for trial in wanted if trial not in due):
         remark(
@@ -162,13 +163,13 @@ def protocol(
     if due:
         fields = _decode(recipe, dataset, cache)
         # All are read before the first training: the last may not fit either.
-        begun = [initial_weights(_init_of(init, trial), trial.origin) for trial in due]
-        for trial, start in zip(due, begun, strict=True):
+        read = _read_starts(init, due)
+        for trial in due:
             bench = Bench(
                 recipe=recipe,
                 cache=fields,
                 pixel_aspect=dataset.pixel_aspect,
-                initial_weights=start,
+                initial_weights=read[trial.name],
                 start_origin=starts[trial.name],
                 weights=weights,
                 teachers=teachers,
@@ -183,7 +184,7 @@ def protocol(
             _run_trial(trial, bench, run, place)
     # Another command may have tested some in the meantime, with a recipe of its own.
     tested = [trial for trial in every if is_tested(trial, place)]
-    check(tested, starts=_starts(init, tested) if begins else {})
+    check(tested, starts=_starts(init, tested) if starts else {})
     if not tested:
         raise DataError("no trial is tested yet; other processes are at those asked for")
     _report(tested, place, results / f"{name.value}.json", of=len(every), as_json=as_json)
@@ -234,7 +235,19 @@ def _ready(models: Sequence[Path], wanted: Sequence[Trial]) -> list[tuple[Trial,
 
 def _starts(init: str, trials: Iterable[Trial]) -> dict[str, dict[str, Any]]:
     """Return what trials' records say of their start weights, if they start as told."""
-    return {trial.name: start_origin(_init_of(init, trial)) for trial in trials}
+    inits = {trial.name: _init_of(init, trial) for trial in trials}
+    said = {own: start_origin(own) for own in dict.fromkeys(inits.values())}
+    return {name: said[own] for name, own in inits.items()}
+
+
+def _read_starts(init: str, due: Sequence[Trial]) -> dict[str, dict[str, Tensor]]:
+    """Return the weights that trials start from; a file that several share is read once."""
+    inits = {trial.name: _init_of(init, trial) for trial in due}
+    read = {
+        own: initial_weights(own, *(trial.origin for trial in due if inits[trial.name] == own))
+        for own in dict.fromkeys(inits.values())
+    }
+    return {name: read[own] for name, own in inits.items()}
 
 
 def _init_of(init: str, trial: Trial) -> str:
